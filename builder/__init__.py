@@ -1,0 +1,1 @@
+"""Profile in, image and documents out."""
