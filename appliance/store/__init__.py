@@ -1,0 +1,1 @@
+"""Memory: what is durable on this device. Each file has one writer."""
