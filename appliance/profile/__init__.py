@@ -16,8 +16,10 @@ from appliance.profile.policy import (
     Pseudonyms,
 )
 from appliance.profile.projects import Project, Results, Retention, Route, Take
+from appliance.profile.query import at, text, texts
 from appliance.profile.reading import Tree
-from appliance.profile.section import Section
+from appliance.profile.section import Section, label
+from appliance.profile.sentences import validated
 from appliance.profile.values import host_of, is_loopback
 from appliance.profile.writing import digest, dump
 
@@ -58,10 +60,15 @@ __all__ = [
     "Time",
     "Tree",
     "Webhook",
+    "at",
     "digest",
     "dump",
     "host_of",
     "inspect",
     "is_loopback",
+    "label",
     "parse",
+    "text",
+    "texts",
+    "validated",
 ]
