@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Folders kept of one kind: two places, before and after a change of the locks.
+MOST_TREES = 4
+
 
 def home() -> Path:
     """The folder of all kinds, as the XDG base directory specification places it."""
@@ -67,6 +70,7 @@ class Cache:
         place, sums = self.folder / key, self.folder / f"{key}.sums"
         if place.exists():
             if sums.exists() and sums.read_text() == _sums(place):
+                sums.touch()
                 return place
             _say(place)
             shutil.rmtree(place)
@@ -75,7 +79,14 @@ class Cache:
         make(part)
         sums.write_text(_sums(part))
         part.rename(place)
+        self._forget()
         return place
+
+    def _forget(self) -> None:
+        latest = sorted(self.folder.glob("*.sums"), key=lambda sums: -sums.stat().st_mtime)
+        for sums in latest[MOST_TREES:]:
+            shutil.rmtree(sums.with_suffix(""), ignore_errors=True)
+            sums.unlink()
 
 
 def _sums(folder: Path) -> str:

@@ -127,7 +127,10 @@ def _tried(*command: str | Path) -> bool:
 
 
 def _run(*command: str | Path) -> None:
-    if subprocess.run(command, check=False).returncode:
+    # What a tool has to say matters only when it fails.
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        print(answer.stdout + answer.stderr, file=sys.stderr)
         sys.exit("setup: failed; the lines above say why")
 
 
