@@ -16,8 +16,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from appliance.errors import Problem, ProfileError
+from appliance.store.book import Book, Value
 from appliance.store.entry import Entry
-from appliance.store.ledger_view import Book, Value
 from appliance.store.schema import migrate, open_writer, read_only
 
 VERBS = ("assign", "release", "exclude", "refuse")
