@@ -1,0 +1,1 @@
+"""The doors to the research partners, one file per transport."""
