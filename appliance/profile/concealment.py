@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from appliance.errors import Problem
 from appliance.profile.query import everything
 from appliance.profile.reading import Tree
+from appliance.profile.values import is_secret_name
 
 LONGEST_SHOWN = 40
 
@@ -31,6 +32,8 @@ def shown(value: Tree, where: str) -> str:
         return "a list"
     if value is None:
         return "nothing"
+    if value == "":
+        return "an empty text"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if _is_secret_key(where.rpartition(".")[2]) or _may_be_secret(text):
         return "the value (not repeated here)"
@@ -41,7 +44,7 @@ def shown(value: Tree, where: str) -> str:
 def secrets_in(tree: Tree) -> Iterator[Problem]:
     """Every secret that was written into the profile instead of being named."""
     for where, key, value in everything(tree):
-        if key != "secret" and _is_secret_key(key) and value is not None:
+        if _is_secret_key(key) and not _is_name_of_secret(key, value):
             yield Problem(
                 where,
                 "a secret never stands in the profile: put it into the secrets file and write its "
@@ -54,6 +57,13 @@ def secrets_in(tree: Tree) -> Iterator[Problem]:
                 where,
                 "user and password do not belong in an address: remove them and name a secret",
             )
+
+
+def _is_name_of_secret(key: str, value: Tree) -> bool:
+    """Only the key `secret` may name one; under `password` even a plain word is the thing itself."""
+    if value is None:
+        return True
+    return key == "secret" and isinstance(value, str) and is_secret_name(value)
 
 
 def _is_secret_key(key: str) -> bool:

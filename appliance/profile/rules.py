@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from appliance.errors import Problem
 from appliance.profile.clinic import Peer
+from appliance.profile.concealment import shown
 from appliance.profile.policy import Dates
 from appliance.profile.projects import Project
 from appliance.profile.query import at, everything, text, texts
@@ -40,7 +41,9 @@ def _names_are_unique(tree: Tree) -> Iterator[Problem]:
             # ABC and abc are two codes to a program and one to a person.
             earlier = first.setdefault(name.casefold(), where)
             if earlier != where:
-                yield Problem(where, f"`{name}` is taken by {earlier}: choose another one")
+                yield Problem(
+                    where, f"{shown(name, where)} is taken by {earlier}: choose another one"
+                )
 
 
 def _lists_name_once(tree: Tree) -> Iterator[Problem]:
@@ -57,14 +60,16 @@ def _partners_are_known(tree: Tree) -> Iterator[Problem]:
     known = [name for _, name in texts(tree, "partners.*.name")]
     for where, name in texts(tree, "projects.*.partners.*"):
         if name not in known:
-            yield Problem(where, f"no partner is called `{name}`: {_known('partners', known)}")
+            what = f"no partner is called {shown(name, where)}: {_known('partners', known)}"
+            yield Problem(where, what)
 
 
 def _peers_are_known(tree: Tree) -> Iterator[Problem]:
     peers = _by_name(tree, "clinic.peers.*")
     for where, name in texts(tree, "projects.*.results.send_to"):
         if name not in peers:
-            yield Problem(where, f"no peer is called `{name}`: {_known('clinic.peers', [*peers])}")
+            what = f"no peer is called {shown(name, where)}: {_known('clinic.peers', [*peers])}"
+            yield Problem(where, what)
         elif "results" not in _rights(peers[name]):
             yield Problem(
                 where,
@@ -77,9 +82,8 @@ def _callers_are_known(tree: Tree) -> Iterator[Problem]:
     known = [title for _, title in texts(tree, "clinic.peers.*.ae_title")]
     for where, title in texts(tree, "projects.*.route.calling_ae.*"):
         if title not in known:
-            yield Problem(
-                where, f"no peer has the AE title `{title}`: {_known('clinic.peers', known)}"
-            )
+            what = f"no peer calls itself {shown(title, where)}: {_known('clinic.peers', known)}"
+            yield Problem(where, what)
 
 
 def _research_has_a_partner(tree: Tree) -> Iterator[Problem]:
@@ -238,7 +242,10 @@ def _rights(peer: Tree) -> list[str]:
 
 
 def _by_name(tree: Tree, pattern: str) -> dict[str, Tree]:
-    return {text(item, "name"): item for _, item in at(tree, pattern) if text(item, "name")}
+    found: dict[str, Tree] = {}
+    for _, item in at(tree, pattern):
+        found.setdefault(text(item, "name"), item)
+    return found
 
 
 def _number(tree: Tree, key: str, otherwise: int) -> int:
