@@ -104,7 +104,7 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: Connection) -> None:
-    """Make a connection durable: what is committed survives a power cut (security.md's table)."""
+    """Make a connection durable: what is committed survives a power cut."""
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
     connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute("PRAGMA synchronous = FULL")
@@ -166,6 +166,15 @@ def damaged(path: Path) -> Refusal:
 
 def is_damage(error: Exception) -> bool:
     """Whether SQLite (ours or SQLCipher's) says that a file cannot be understood."""
+    return _code(error) in _DAMAGED
+
+
+def is_full(error: Exception) -> bool:
+    """Whether SQLite (ours or SQLCipher's) says that there is no space left."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: Exception) -> int:
     # Errors of the module itself (a closed connection) carry no SQLite code.
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & _PRIMARY in _DAMAGED
+    return code & _PRIMARY

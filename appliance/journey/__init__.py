@@ -1,0 +1,1 @@
+"""The walk: its steps as a table, and the few lines which try one."""

@@ -1,0 +1,78 @@
+"""The worker processes: no key, no ledger, no network, bounded memory and time.
+
+A worker that dies, hangs or grows costs its one piece of work, never the walk.
+"""
+
+import resource
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from multiprocessing import get_context
+from os import cpu_count
+from signal import SIG_IGN, SIGINT, signal
+from threading import Lock
+from typing import TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+# A device has 1 to 8 GiB; the largest instances are mapped, not read.
+MOST_BYTES = 4 << 30
+# A batch of 64 large instances on the slowest board; beyond it something hangs.
+LONGEST_S = 600.0
+
+
+class Pool:
+    """`cores - 1` processes, at least one, started at the first piece of work."""
+
+    def __init__(self) -> None:
+        self._processes = max(1, (cpu_count() or 2) - 1)
+        self._lock = Lock()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(self, work: Callable[[Given], Made], pieces: Sequence[Given]) -> list[Made | None]:
+        """Results in the order of the pieces; `None` where the worker died, twice."""
+        pool = self._started()
+        futures: list[Future[Made]] = []
+        try:
+            futures = [pool.submit(work, piece) for piece in pieces]
+            return [future.result(LONGEST_S) for future in futures]
+        except (BrokenExecutor, TooLate):
+            self._drop(pool)
+        return [self._alone(work, piece) for piece in pieces]
+
+    def stop(self) -> None:
+        """End the processes; work under way is lost and will be done again."""
+        if self._pool is not None:
+            self._drop(self._pool)
+
+    def _alone(self, work: Callable[[Given], Made], piece: Given) -> Made | None:
+        pool = self._started()
+        try:
+            return pool.submit(work, piece).result(LONGEST_S)
+        except (BrokenExecutor, TooLate):
+            self._drop(pool)
+            return None
+
+    def _started(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    self._processes, mp_context=get_context("spawn"), initializer=bounded
+                )
+            return self._pool
+
+    def _drop(self, pool: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._pool is pool:
+                self._pool = None
+        for process in tuple((pool._processes or {}).values()):  # noqa: SLF001 - a hung worker ignores shutdown
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def bounded() -> None:
+    """First thing in a worker: limits, and no reaction to the terminal's Ctrl-C."""
+    signal(SIGINT, SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
