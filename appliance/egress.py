@@ -99,6 +99,8 @@ def session(url: str, device: Device) -> requests.Session:
     return opened
 
 
+NOT_TRUSTED = "the certificate is not trusted, or expired: check device.ca and the clock"
+
 # Every way in which requests fails, in words a person can act on. All of them mean "later".
 FAILURES: dict[type[Exception], str] = {
     failures.RequestException: "the request failed",
@@ -107,7 +109,7 @@ FAILURES: dict[type[Exception], str] = {
     failures.HTTPError: "the request failed",
     failures.ConnectionError: "the connection was lost",
     failures.ProxyError: "the proxy refused the connection: check device.proxy",
-    failures.SSLError: "the certificate is not trusted, or expired: check device.ca and the clock",
+    failures.SSLError: NOT_TRUSTED,
     failures.Timeout: "no answer in time",
     failures.ConnectTimeout: "no answer in time",
     failures.ReadTimeout: "no answer in time",

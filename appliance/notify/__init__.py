@@ -1,0 +1,1 @@
+"""The doors to people and programs: mail and webhooks, without patient data."""
