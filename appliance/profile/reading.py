@@ -19,11 +19,13 @@ DEEPEST = 24
 
 Tree = dict[str, "Tree"] | list["Tree"] | str | int | float | bool | None
 
+_EMPTY = "the file is empty: write a profile, or start from examples/demo.yaml"
+
 NULL = re.compile(r"(~|null|Null|NULL|)\Z")
 BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 FLOAT = re.compile(
-    r"[-+]?([0-9]{1,18}\.[0-9]*|\.[0-9]+|[0-9]{1,18}(?=[eE]))([eE][-+]?[0-9]{1,2})?\Z"
+    r"[-+]?([0-9]{1,18}\.[0-9]*|\.[0-9]+|[0-9]{1,18}(?=[eE]))([eE](-[0-9]{1,3}|\+?[0-9]{1,2}))?\Z"
 )
 
 
@@ -44,15 +46,14 @@ def read(text: str) -> Document:
         what = f"longer than {LONGEST_TEXT // 1024} kB: this is not a profile"
         return Document({}, (Problem("file", what),), {}, last_line)
     if not text.strip():
-        what = "the file is empty: write a profile, or start from examples/demo.yaml"
-        return Document({}, (Problem("file", what),), {}, last_line)
+        return Document({}, (Problem("file", _EMPTY),), {}, last_line)
     reader = _Reader(text)
     try:
         tree = reader.document()
     except _Refused as error:
         problem = Problem(error.where, str(error.problem))
     except yaml.MarkedYAMLError as error:
-        problem = _syntax(error, last_line)
+        problem = _syntax(error, text)
     except yaml.reader.ReaderError as error:
         problem = _unreadable(error, text)
     except (ValueError, OverflowError):
@@ -83,8 +84,8 @@ class _Reader:
         for event in self._events:
             if not isinstance(event, (yaml.StreamStartEvent, yaml.DocumentStartEvent)):
                 break
-        else:
-            return {}
+        if isinstance(event, yaml.StreamEndEvent):
+            raise _refused(event, _EMPTY)
         tree = self._value(event, "", 0)
         for after in self._events:
             if isinstance(after, yaml.DocumentStartEvent):
@@ -121,7 +122,7 @@ class _Reader:
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            if not isinstance(event, yaml.ScalarEvent):
+            if not isinstance(event, yaml.ScalarEvent) or not event.value:
                 raise _refused(event, "a key is one word before a colon")
             key = self._text(event)
             place = joined(where, key)
@@ -192,13 +193,17 @@ def _refused(event: yaml.Event, sentence: str) -> _Refused:
     return _Refused(sentence, event)
 
 
-def _syntax(error: yaml.MarkedYAMLError, last_line: int) -> Problem:
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> Problem:
+    last_line = len(text.splitlines())
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     where = f"line {line}, column {column}"
-    if line >= last_line and "<stream end>" in str(error.problem):
+    if line >= last_line and "stream" in str(error.problem):
         return Problem(where, _half_written(last_line))
-    return Problem(where, _SENTENCES.get(str(error.problem), _OTHER))
+    sentence = _SENTENCES.get(str(error.problem), _OTHER)
+    if line >= last_line and not text.endswith("\n"):
+        sentence += "; the file ends here: perhaps it was written only in part"
+    return Problem(where, sentence)
 
 
 def _half_written(last_line: int) -> str:
