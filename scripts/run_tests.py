@@ -48,7 +48,9 @@ def main() -> None:
             _set(run, name, rest)
             run.failed += run.absent
         case ["--set", *_]:
-            sys.exit(f"usage: scripts/test [--set {'|'.join(SETS)}] [pytest arguments]")
+            usage = f"usage: scripts/test [--set {'|'.join(SETS)}] [pytest arguments]"
+            print(usage, file=sys.stderr)
+            sys.exit(2)
         case _:
             _core(run, words)
     _close(run)

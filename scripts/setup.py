@@ -31,7 +31,8 @@ def main() -> None:
     """Set up the place that the command line names."""
     place = sys.argv[1] if len(sys.argv) > 1 else PLACES[0]
     if place not in PLACES or len(sys.argv) > 2:
-        sys.exit(f"usage: scripts/setup [{'|'.join(PLACES)}]")
+        print(f"usage: scripts/setup [{'|'.join(PLACES)}]", file=sys.stderr)
+        sys.exit(2)
     if place == "test":
         debian.install(debian.TESTING)
     cache = Cache("venv")
