@@ -185,6 +185,8 @@ def _images(entry: Entry, words: Words) -> str:
 
 
 def _origin(entry: Entry, words: Words) -> str:
+    if entry.kind is Kind.DELIVERY:
+        return ""
     if entry.peer and entry.called_ae:
         return words.say("entry.called", peer=entry.peer, called_ae=entry.called_ae)
     return entry.peer or entry.called_ae

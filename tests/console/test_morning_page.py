@@ -308,3 +308,11 @@ def test_labels_headings_and_table_headers_are_in_order(hospital: Hospital) -> N
 def test_each_state_is_shown_somewhere_or_deliberately_not(hospital: Hospital) -> None:
     shown = {*ON_ITS_WAY, "CONFIRMED", "PURGED", "VERIFIED", "ACKED", "HELD", "QUARANTINED"}
     assert set(State) - shown == {"EXCLUDED", "REPEATED", "WITHDRAWN", "REFUSED"}
+
+
+def test_what_was_decided_does_not_count_as_waiting_any_more(hospital: Hospital) -> None:
+    number = hospital.shelf.put("parcel", "HELD", code="D05")
+    hospital.shelf.put("delivery", "HELD", code="Q11")
+    browser = hospital.signed_in()
+    assert "<b>2</b> waiting for a decision" in browser.get("/").text
+    assert "<b>1</b> waiting for a decision" in click(browser, number, "release").text
