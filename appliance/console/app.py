@@ -44,22 +44,26 @@ HEADERS = {
 _WRONG = {400: "wrong.asked", 404: "wrong.missing", 405: "wrong.asked", 413: "wrong.large"}
 
 
-class Server(Protocol):
-    """What waitress makes."""
+class _Waitress(Protocol):
+    def run(self) -> None: ...
 
-    def run(self) -> None:
-        """Answer until `close`, or until SystemExit is raised in the main thread."""
-
-    def close(self) -> None:
-        """Stop listening."""
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
-class Listening:
-    """A server that has its port; it answers while it is `server.run`."""
+class Server:
+    """A web server that has its port and answers while it runs."""
 
-    port: int
-    server: Server
+    effective_port: int
+    waitress: _Waitress
+
+    def run(self) -> None:
+        """Answer until `close`, or until SystemExit is raised in this thread."""
+        self.waitress.run()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.waitress.close()
 
 
 class _Cookie(SecureCookieSessionInterface):
@@ -106,14 +110,14 @@ def create_app(
     return app
 
 
-def listen(app: Flask, host: str, port: int) -> Listening:
+def listen(app: Flask, host: str, port: int) -> Server:
     """Take the port, so that a second start fails at once.
 
     Raises OSError when the address is not ours or taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.create_server((host, port), family=family)
-    server: Server = waitress.create_server(
+    server: _Waitress = waitress.create_server(
         app,
         sockets=[door],
         threads=THREADS,
@@ -124,12 +128,12 @@ def listen(app: Flask, host: str, port: int) -> Listening:
         clear_untrusted_proxy_headers=True,
         ident="",
     )
-    return Listening(door.getsockname()[1], server)
+    return Server(door.getsockname()[1], server)
 
 
 def serve(app: Flask, host: str, port: int) -> None:
     """Answer on this address until the process is told to end (SystemExit)."""
-    listen(app, host, port).server.run()
+    listen(app, host, port).run()
 
 
 def _guarded(response: Response) -> Response:

@@ -53,11 +53,11 @@ def address(hospital: Hospital) -> Iterator[str]:
         return inner(environ | {"HTTP_COOKIE": f"console={cookie.value}"}, start)
 
     hospital.app.wsgi_app = signed_in
-    listening = listen(hospital.app, "127.0.0.1", 0)
-    thread = threading.Thread(target=listening.server.run)
+    server = listen(hospital.app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
     thread.start()
-    yield f"http://127.0.0.1:{listening.port}"
-    listening.server.close()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.close()
     thread.join(10)
 
 

@@ -13,11 +13,11 @@ from tests.console.hospital import Hospital
 
 @pytest.fixture
 def address(hospital: Hospital) -> Iterator[str]:
-    listening = listen(hospital.app, "127.0.0.1", 0)
-    thread = threading.Thread(target=listening.server.run)
+    server = listen(hospital.app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
     thread.start()
-    yield f"http://127.0.0.1:{listening.port}"
-    listening.server.close()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.close()
     thread.join(10)
     assert not thread.is_alive()
 
@@ -45,5 +45,5 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(address: str) -> 
 def test_the_port_is_taken_before_anybody_is_answered(hospital: Hospital) -> None:
     first = listen(hospital.app, "127.0.0.1", 0)
     with pytest.raises(OSError, match="in use"):
-        listen(hospital.app, "127.0.0.1", first.port)
-    first.server.close()
+        listen(hospital.app, "127.0.0.1", first.effective_port)
+    first.close()
