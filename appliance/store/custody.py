@@ -13,7 +13,7 @@ import sqlcipher3
 from appliance import keyed
 from appliance.errors import Refusal, Unavailable
 from appliance.store.files import keep_folder, sync_folder, write_all
-from appliance.store.schema import BUSY_S, Connection, damaged, intact, is_damage, prepare
+from appliance.store.schema import BUSY_S, Connection, intact, is_damage, prepare
 
 ROOT_KEY = "root.key"
 VAULT_DB = "vault.db"
@@ -83,13 +83,17 @@ def open_encrypted(path: Path, root: bytes) -> Connection:
     except sqlcipher3.DatabaseError as error:
         connection.close()
         if is_damage(error):
-            raise damaged(path) from None
+            raise _shut(path) from None
         raise
     if not sound:
         connection.close()
-        raise damaged(path)
+        raise _shut(path)
     sync_folder(path.parent)
     return connection
+
+
+def _shut(path: Path) -> Refusal:
+    return Refusal("D11", f"{path.name} does not open with root.key: restore both from one backup")
 
 
 def _make(path: Path) -> None:

@@ -15,7 +15,7 @@ from appliance.store.vault_values import Enrolment, Patient
 # It becomes PatientID (LO, 64 characters) and part of file names at the partner.
 PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # A list is one message of the socket.
-MOST_ROWS = 50_000
+MOST_ROWS = 100_000
 
 
 def enrol(connection: Connection, project: str, rows: Sequence[Enrolment]) -> int:

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from appliance.errors import ApplianceError, Refusal, Unavailable, Undecided
+from appliance.store.allowance import Allowance
 from appliance.store.audit import Head, Source
 from appliance.store.files import keep_folder
 from appliance.store.schema import is_full
@@ -36,6 +37,7 @@ from appliance.store.vault_values import (
 )
 from appliance.store.vault_wire import (
     ASK,
+    MOST_ANSWER_BYTES,
     MOST_BYTES,
     Ask,
     AskEnrol,
@@ -102,7 +104,7 @@ def listening(socket_path: Path) -> Iterator[socket.socket]:
         with _short(socket_path) as address:
             listener.bind(address)
         socket_path.chmod(SOCKET_MODE)
-        listener.listen(MOST_CONNECTIONS)
+        listener.listen()
         listener.settimeout(POLL_S)
         try:
             yield listener
@@ -115,29 +117,6 @@ def welcome(door: socket.socket) -> bool:
     credentials = door.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     _pid, uid, _gid = _PEER.unpack(credentials)
     return uid in (0, os.getuid())
-
-
-class Allowance:
-    """So many at once, then so many a second: a broken caller cannot read the whole table."""
-
-    def __init__(self, at_once: int, per_s: float) -> None:
-        self._lock = Lock()
-        self._most = float(at_once)
-        self._left = float(at_once)
-        self._per_s = per_s
-        self._since: float | None = None
-
-    def take(self, now_s: float) -> bool:
-        """Whether one more is allowed now."""
-        with self._lock:
-            if self._since is not None:
-                self._left += (now_s - self._since) * self._per_s
-                self._left = min(self._left, self._most)
-            self._since = now_s
-            if self._left < 1:
-                return False
-            self._left -= 1
-            return True
 
 
 class VaultClient:
@@ -220,13 +199,13 @@ class VaultClient:
         if self._door is not None:
             try:
                 return self._once(self._door, payload, deadline)
-            except ConnectionError:
-                # The vault hung up on a silent connection, or was started again; every act may
-                # be asked twice.
-                self._hang_up()
             except TimeoutError:
                 self._hang_up()
                 raise Unavailable("the vault did not answer in time") from None
+            except OSError:
+                # The vault hung up on a silent connection, or was started again; every act may
+                # be asked twice.
+                self._hang_up()
         try:
             self._door = self._called(deadline)
             return self._once(self._door, payload, deadline)
@@ -239,7 +218,7 @@ class VaultClient:
 
     def _once(self, door: socket.socket, payload: bytes, deadline: float) -> bytes:
         send_frame(door, payload, deadline)
-        return receive_frame(door, deadline)
+        return receive_frame(door, deadline, MOST_ANSWER_BYTES)
 
     def _called(self, deadline: float) -> socket.socket:
         door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -348,7 +327,7 @@ def _converse(vault: Vault, door: socket.socket, allowance: Allowance, stop: Eve
     with door:
         while _spoken_to(door, stop):
             try:
-                frame = receive_frame(door, time.monotonic() + MESSAGE_S)
+                frame = receive_frame(door, time.monotonic() + MESSAGE_S, MOST_BYTES)
             except OSError:
                 return
             except ValueError as error:
@@ -393,8 +372,11 @@ def _answer(vault: Vault, frame: bytes, allowance: Allowance) -> object:
 
 def _reply(door: socket.socket, answer: object) -> bool:
     """Whether the answer was taken."""
+    payload = to_json(answer, bytes_mode="hex")
+    if len(payload) > MOST_ANSWER_BYTES:
+        payload = to_json(Bad("refusal", "a study has too many identifiers to be told", "Q16"))
     try:
-        send_frame(door, to_json(answer, bytes_mode="hex"), time.monotonic() + MESSAGE_S)
+        send_frame(door, payload, time.monotonic() + MESSAGE_S)
     except OSError:
         return False
     return True

@@ -21,6 +21,8 @@ from appliance.store.vault_values import WIRE, Enrolment, Patient, Request
 
 # 100,000 instances of one study fit; a longer message is no study.
 MOST_BYTES = 16 << 20
+# A resolved study names each UID twice, and those of its corrections.
+MOST_ANSWER_BYTES = 4 * MOST_BYTES
 LENGTH = struct.Struct(">I")
 Answered = TypeVar("Answered")
 
@@ -246,14 +248,14 @@ def send_frame(door: socket.socket, payload: bytes, deadline: float) -> None:
     door.sendall(LENGTH.pack(len(payload)) + payload)
 
 
-def receive_frame(door: socket.socket, deadline: float) -> bytes:
+def receive_frame(door: socket.socket, deadline: float, most: int) -> bytes:
     """One message, whole, before `deadline` (monotonic seconds), or an OSError.
 
-    Raises ValueError for one beyond `MOST_BYTES`; nothing of it was read.
+    Raises ValueError for one of more than `most` bytes; nothing of it was read.
     """
     (length,) = LENGTH.unpack(_exactly(door, LENGTH.size, deadline))
-    if length > MOST_BYTES:
-        raise ValueError(f"a message is longer than {MOST_BYTES} bytes")
+    if length > most:
+        raise ValueError(f"a message is longer than {most} bytes")
     return _exactly(door, length, deadline)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -13,16 +14,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from appliance import keyed
 from appliance.errors import ProfileError, Refusal, Unavailable, Undecided
+from appliance.store.allowance import Allowance
 from appliance.store.audit import Head, Source
 from appliance.store.vault import Enrolment, Request, Subject, Withdrawal
-from appliance.store.vault_door import RESOLVES_AT_ONCE, Allowance, VaultClient, serve
+from appliance.store.vault_door import RESOLVES_AT_ONCE, VaultClient, serve
 
 STUDY = "1.2.3.4"
 REQUEST = Request(
@@ -108,8 +111,6 @@ def test_a_grant_and_its_way_back_cross_the_socket(tmp_path: Path) -> None:
 
 
 def _uids(client: VaultClient, k_uid: bytes) -> dict[str, str]:
-    from appliance import keyed  # noqa: PLC0415 — only this test needs the arithmetic
-
     kept = client.resolve("ABC", keyed.mapped_uid(k_uid, STUDY))
     assert kept is not None
     assert kept.study == STUDY
@@ -192,10 +193,36 @@ def test_without_an_audit_entry_there_is_no_answer(tmp_path: Path) -> None:
         assert again.pseudonymise(REQUEST).generation == 1
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_unavailable_until_there_is_space(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1M", "none", disk], check=False
+    ).returncode:
+        pytest.skip("no mount in this sandbox")
+    try:
+        with served(disk) as client:
+            client.pseudonymise(REQUEST)
+            _fill(disk / "filler")
+            crowd = [Enrolment(f"P{number}", "H" * 50) for number in range(2000)]
+            with pytest.raises(Unavailable, match="no space"):
+                client.enrol("ABC", crowd)
+            (disk / "filler").unlink()
+            assert client.enrol("ABC", crowd[:100]) == 100
+            assert client.verify() == ()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+
+
 @contextmanager
 def _closed_audit(path: Path) -> Iterator[None]:
-    import sqlite3  # noqa: PLC0415 — a stranger at the file
-
     stranger = sqlite3.connect(path, isolation_level=None)
     stranger.execute(
         "CREATE TRIGGER closed BEFORE INSERT ON entry"
