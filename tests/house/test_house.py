@@ -77,6 +77,26 @@ def test_the_locks_name_no_address():
     assert [lock for lock in locks if "://" in lock.read_text()] == []
 
 
+def _pins(place: str) -> dict[str, str]:
+    lock = (ROOT / "requirements" / f"{place}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
+
+
+def test_every_lock_pins_what_the_project_declares():
+    project, groups = PROJECT["project"], PROJECT["dependency-groups"]
+    device = {*project["dependencies"], *project["optional-dependencies"]["device"]}
+    build = {*device, *groups["build"]}
+    test = {*build, *(text for text in groups["test"] if isinstance(text, str))}
+    for place, wanted in (("device", device), ("workstation", build), ("test", test)):
+        names = {re.split(r"[\[<>=]", text)[0] for text in wanted}
+        assert names - _pins(place).keys() == set(), place
+
+
+def test_what_is_tested_is_what_is_installed():
+    assert _pins("workstation").items() <= _pins("test").items()
+    assert _pins("device").items() <= _pins("test").items()
+
+
 def test_the_lists_of_packages_are_equal():
     tool = PROJECT["tool"]
     assert tuple(tool["hatch"]["build"]["targets"]["wheel"]["packages"]) == PACKAGES
