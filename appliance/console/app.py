@@ -1,30 +1,25 @@
-"""The console as a web application: its cookie, its headers, its errors and its server."""
+"""The console as a web application: its cookie, its headers and its errors."""
 
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
-import waitress
 from flask import Flask, Response, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
 from appliance.console.pages import Pages, Parts
+from appliance.console.server import listen, serve
 from appliance.health import Finding
 from appliance.profile import Profile
 from appliance.store.decisions import Decisions
 from appliance.store.ledger_view import LedgerView
 
+# What service needs of the console: the application and the door that it is served through.
+__all__ = ["HEADERS", "create_app", "listen", "serve"]
+
 # A name, a password, a reason: nothing that a person sends here is longer.
 LONGEST_BODY = 16 << 10
-LONGEST_HEADERS = 16 << 10
-# A page is asked for by a few people; each thread costs a megabyte of a small device.
-THREADS = 4
-MOST_CONNECTIONS = 64
-SILENT_S = 30
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -42,28 +37,6 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _WRONG = {400: "wrong.asked", 404: "wrong.missing", 405: "wrong.asked", 413: "wrong.large"}
-
-
-class _Waitress(Protocol):
-    def run(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Server:
-    """A web server that has its port and answers while it runs."""
-
-    effective_port: int
-    waitress: _Waitress
-
-    def run(self) -> None:
-        """Answer until `close`, or until SystemExit is raised in this thread."""
-        self.waitress.run()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self.waitress.close()
 
 
 class _Cookie(SecureCookieSessionInterface):
@@ -108,32 +81,6 @@ def create_app(
 
     app.register_error_handler(HTTPException, wrong)
     return app
-
-
-def listen(app: Flask, host: str, port: int) -> Server:
-    """Take the port, so that a second start fails at once.
-
-    Raises OSError when the address is not ours or taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    door = socket.create_server((host, port), family=family)
-    server: _Waitress = waitress.create_server(
-        app,
-        sockets=[door],
-        threads=THREADS,
-        connection_limit=MOST_CONNECTIONS,
-        channel_timeout=SILENT_S,
-        max_request_body_size=LONGEST_BODY * 2,
-        max_request_header_size=LONGEST_HEADERS,
-        clear_untrusted_proxy_headers=True,
-        ident="",
-    )
-    return Server(door.getsockname()[1], server)
-
-
-def serve(app: Flask, host: str, port: int) -> None:
-    """Answer on this address until the process is told to end (SystemExit)."""
-    listen(app, host, port).run()
 
 
 def _guarded(response: Response) -> Response:

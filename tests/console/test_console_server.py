@@ -35,7 +35,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(address: str) -> 
     connection = HTTPConnection(host, int(port), timeout=5)
     connection.putrequest("POST", "/sign-in")
     connection.putheader("Content-Length", "1000000000")
-    connection.endheaders(b"x" * 100_000)
+    connection.endheaders()
     answer = connection.getresponse()
     assert answer.status == 413
     answer.close()
@@ -47,3 +47,19 @@ def test_the_port_is_taken_before_anybody_is_answered(hospital: Hospital) -> Non
     with pytest.raises(OSError, match="in use"):
         listen(hospital.app, "127.0.0.1", first.effective_port)
     first.close()
+
+
+def test_a_server_that_never_ran_and_one_that_is_asked_by_a_silent_client_both_end(
+    hospital: Hospital,
+) -> None:
+    listen(hospital.app, "127.0.0.1", 0).close()
+    server = listen(hospital.app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    silent = HTTPConnection("127.0.0.1", server.effective_port, timeout=5)
+    silent.request("GET", "/health")
+    silent.getresponse().read()
+    server.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    silent.close()
