@@ -92,11 +92,15 @@ def admitted(entry: Entry, project: Project, doors: Doors) -> None:
     standing = doors.vault.standing(project.code, entry.issuer, entry.patient_id)
     if standing == "withdrawn":
         raise withdrawn()
-    if standing == "enrolled":
-        return
     if "patient-changed" in entry.settled:
         link(entry, project, doors)
-    elif project.route.subjects == "any" or {"unknown-subject", "no-project"} & entry.settled or entry.assigned:
+    elif standing == "enrolled":
+        return
+    elif (
+        project.route.subjects == "any"
+        or {"unknown-subject", "no-project"} & entry.settled
+        or entry.assigned
+    ):
         doors.vault.enrol(project.code, (Enrolment(entry.patient_id, entry.issuer),))
     else:
         raise Undecided("unknown-subject", CODES["unknown-subject"].en)

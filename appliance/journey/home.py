@@ -17,7 +17,7 @@ from appliance.journey.doors import Doors
 from appliance.journey.permission import clinic_peer, project_of, subject_stands, trusted_time
 from appliance.journey.work import Homecoming, Verdict
 from appliance.journey.work import reconcile as reconciled_file
-from appliance.profile import Peer
+from appliance.profile import Peer, Project
 from appliance.store.entry import Done, Entry, Returned, State
 from appliance.store.files import keep_file
 from appliance.store.vault import Kept
@@ -39,9 +39,9 @@ def validate(entry: Entry, doors: Doors, now: Now) -> Done:
         Undecided: Q09, dossier/C07.
         Unavailable: the vault.
     """
-    project_of(doors, entry.project, now)
+    project = project_of(doors, entry.project, now)
     subject_stands(doors, entry)
-    sent, _ = sent_to_partner(entry, doors)
+    sent, _ = sent_to_partner(entry, doors, project)
     files = returned_files(entry, doors)
     checked = reid.validate(files, sent, reid.Expectation(entry.pstudy, entry.settled))
     rows = {item.sop: item for item in doors.ledger.view.returned(entry.id)}
@@ -60,7 +60,7 @@ def reconcile(entry: Entry, doors: Doors, now: Now) -> Done:
     """
     project = project_of(doors, entry.project, now)
     subject_stands(doors, entry)
-    sent, kept = sent_to_partner(entry, doors)
+    sent, kept = sent_to_partner(entry, doors, project)
     patient = patient_now(doors, clinic_peer(doors, project), kept)
     files = returned_files(entry, doors)
     checked = reid.validate(files, sent, reid.Expectation(entry.pstudy, entry.settled))
@@ -162,7 +162,7 @@ def purge(entry: Entry, doors: Doors, now: Now) -> Done:
     return Done(State.PURGED)
 
 
-def sent_to_partner(entry: Entry, doors: Doors) -> tuple[reid.Sent, Kept]:
+def sent_to_partner(entry: Entry, doors: Doors, project: Project) -> tuple[reid.Sent, Kept]:
     """What this partner may refer to: what was sent to it of this study, and nothing else."""
     kept = doors.vault.resolve(entry.project, entry.pstudy)
     if kept is None or kept.study != entry.study:
@@ -180,11 +180,12 @@ def sent_to_partner(entry: Entry, doors: Doors) -> tuple[reid.Sent, Kept]:
         reid.Sent(
             study=kept.study,
             pseudonym=kept.pseudonym,
-            uids={pseudo: uid for pseudo, uid in kept.uids.items() if pseudo not in others},
+            uids={pseudo: uid for pseudo, uid in kept.uids.items() if pseudo not in others}
+            | doors.ledger.past.home_already(entry.partner, entry.pstudy),
             sops=sops,
             k_uid=kept.k_uid,
             offset_days=kept.offset_days,
-            shifted=doors.profile.project(entry.project).deid.dates.policy == "shift",
+            shifted=project.deid.dates.policy == "shift",
         ),
         kept,
     )

@@ -23,7 +23,7 @@ class Step:
     due: Callable[[Entry, Doors, Now], bool]
 
 
-def always(entry: Entry, doors: Doors, now: Now) -> bool:  # noqa: ARG001 - the table's signature
+def always(entry: Entry, doors: Doors, now: Now) -> bool:
     """Due whenever its wait is over."""
     return True
 
@@ -34,7 +34,7 @@ def quiet(entry: Entry, doors: Doors, now: Now) -> bool:
     return settled(entry.last_s, settle_min, now.device_s) or growing(entry.first_s, now.device_s)
 
 
-def has_partner(entry: Entry, doors: Doors, now: Now) -> bool:  # noqa: ARG001
+def has_partner(entry: Entry, doors: Doors, now: Now) -> bool:
     """The copy of a registry project has no partner: it stays."""
     return bool(entry.partner)
 

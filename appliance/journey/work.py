@@ -79,9 +79,7 @@ def _look(job: Job) -> tuple[int, Facts] | Verdict:
 def _treat(job: Job, batch: Batch) -> Treated | Verdict:
     plan = batch.plan
     try:
-        data = _bytes(job)
-        if crc32(data) != job.crc:
-            raise Refusal("D09", "the received bytes changed on the disk")
+        data = _unchanged(job)
         if job.seq in batch.versions:
             sop = deid.scan(data, job.syntax).sop_instance
             plan = replace(plan, uids={**plan.uids, sop: batch.versions[job.seq]})
@@ -110,6 +108,13 @@ def _searched(
         sha256(finished).hexdigest(),
         guard.search(finished, needles),
     )
+
+
+def _unchanged(job: Job) -> memoryview:
+    data = _bytes(job)
+    if crc32(data) != job.crc:
+        raise Refusal("D09", "the received bytes changed on the disk")
+    return data
 
 
 def _bytes(job: Job) -> memoryview:

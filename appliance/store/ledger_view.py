@@ -62,6 +62,11 @@ class LedgerView:
         rows = self._ask("SELECT state, count(*) FROM entry GROUP BY state")
         return {str(state): _int(number) for state, number in rows}
 
+    def device_s(self) -> float:
+        """The walk's clock as it last stood: device seconds over all starts."""
+        rows = self._ask("SELECT device_s FROM clock")
+        return _float(rows[0][0]) if rows else 0.0
+
     def events_since(self, number: int, most: int) -> tuple[Event, ...]:
         """Events after this number, in order."""
         rows = self._ask(

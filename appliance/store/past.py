@@ -104,6 +104,15 @@ class Past:
         )
         return {str(sop): str(series) for sop, series in rows}
 
+    def home_already(self, partner: str, pstudy: str) -> Mapping[str, str]:
+        """Returned → clinical SOP instance of what this partner sent home and the PACS keeps."""
+        rows = self._book.rows(
+            "SELECT r.sop, r.new_sop FROM returned r JOIN entry e ON e.id = r.entry"
+            " WHERE e.partner = ? AND e.pstudy = ? AND e.state IN ('VERIFIED', 'ACKED', 'PURGED')",
+            (partner, pstudy),
+        )
+        return {str(sop): str(new_sop) for sop, new_sop in rows}
+
     def erasable(self, now: Now, keep_s: float) -> tuple[int, ...]:
         """Arrivals on which nothing rests any more, `keep_s` after the last of it (withdrawn: now)."""
         rows = self._book.rows(
