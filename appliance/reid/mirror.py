@@ -20,7 +20,7 @@ from appliance.reid.values import Sent
 SURE_IN_BYTES = 10
 SURE_IN_TEXT = 6
 
-_UID = re.compile(rb"[0-2]\0?(?:\.\0?(?:[0-9]\0?)+){3,}")
+_UID = re.compile(rb"[0-2]\0?(?:\.\0?(?:[0-9]\0?)+){2,}")
 _TEXT = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 _TRIAL = 0x0012
 

@@ -146,6 +146,8 @@ class _Structure:
         end = self._within(start + length, stop)
         if vr == b"SQ":
             self._items(start, end, depth, implicit)
+        elif vr == b"UN" and _known_vr(tag) == b"SQ":
+            self._items(start, end, depth, 1)
         return end
 
     def _items(self, at: int, stop: int, depth: int, implicit: int) -> int:

@@ -17,7 +17,9 @@ from appliance.reid.values import Returned, Sent
 
 SOP_INSTANCE, SERIES, STUDY = 0x00080018, 0x0020000E, 0x0020000D
 _UIDREF, _CONCEPT = 0x0040A124, 0x0040A043
-_TRACKING = ("112040", "DCM")
+# UIDREF items that name something new: Tracking Unique Identifier, and Device Observer UID, the
+# report's twin of DeviceUID, which TID 1004 demands of every program that writes one.
+_NAMING = frozenset({("112040", "DCM"), ("121012", "DCM")})
 _INTRODUCING = frozenset(
     {
         0x00209164,  # DimensionOrganizationUID
@@ -61,7 +63,7 @@ class Place(NamedTuple):
         if not self.depth and self.tag in (SOP_INSTANCE, SERIES):
             return True
         return self.tag in _INTRODUCING or (
-            self.tag == _UIDREF and _concept(self.holder) == _TRACKING
+            self.tag == _UIDREF and _concept(self.holder) in _NAMING
         )
 
 

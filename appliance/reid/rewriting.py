@@ -27,7 +27,7 @@ LONGEST_LO = 64
 IMPLEMENTATION = UID("2.25.211461973208842163419517026903182457261")
 # A pseudonym shorter than this is a word: it is replaced only where it stands alone.
 SHORT_PSEUDONYM = 6
-UID_IN_TEXT = re.compile(r"(?<![\d.])[0-2](?:\.\d+){3,}")
+UID_IN_TEXT = re.compile(r"(?<![\d.])[0-2](?:\.\d+){2,}")
 
 # Type 2 in the Patient and General Study modules: present, empty where the PACS has nothing.
 _ALWAYS = (
@@ -115,10 +115,11 @@ class _Home:
 
 
 def _drop(ds: Dataset) -> None:
-    """Private and unknown elements, group lengths, foreign groups and whatever is `_GONE`."""
+    """Private, unknown and unread elements, group lengths, foreign groups and whatever is `_GONE`."""
     for item in each_data_set(ds):
         for tag in list(item.keys()):
-            unknown = tag.is_private or not dictionary_has_tag(tag)
+            unread = item[tag].VR == "UN"
+            unknown = tag.is_private or unread or not dictionary_has_tag(tag)
             if unknown or tag.group in _GROUPS or tag.element == 0 or int(tag) in _GONE:
                 del item[tag]
 
