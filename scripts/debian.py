@@ -33,6 +33,8 @@ TESTING = (
         "orthanc-dicomweb", "/usr/lib/orthanc/libOrthancDicomWeb.so.*", "the partner of the tests"
     ),
 )
+# A slow set's own wants; installed when it is run.
+SETS = {"browser": (Package("chromium", "/usr/bin/chromium", "a browser that looks at the pages"),)}
 
 
 def install(packages: Sequence[Package]) -> None:

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import debian
+
 BIN = Path(sys.executable).parent
 SETS = ("machine", "crash", "corpus", "fuzz", "browser")
 # CI is stopped at minute 90: no set starts after minute 65, none runs beyond minute 82.
@@ -71,6 +73,7 @@ def _set(run: Run, name: str, words: list[str] | None = None) -> None:
     if run.spent_s() > LAST_START_S:
         run.absent.append(f"{name} (no time left)")
         return
+    debian.install(debian.SETS.get(name, ()))
     status = _pytest(run, ["-m", name, *(words or [])])
     if status == NO_TESTS:
         run.absent.append(f"{name} (it has no test yet)")
