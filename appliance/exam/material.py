@@ -161,7 +161,7 @@ def _place(made: Dataset, series: UID, instance: UID, series_number: int, number
     made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = instance
     made.SeriesNumber, made.InstanceNumber = series_number, number
     x, y, z = made.ImagePositionPatient
-    made.ImagePositionPatient = [x, y, z + SPACING_MM * number]
+    made.ImagePositionPatient = [x, y, f"{z + SPACING_MM * number:.6f}"]
     made.SliceLocation = made.ImagePositionPatient[2]
 
 
