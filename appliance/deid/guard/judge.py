@@ -115,6 +115,20 @@ def patterns(needle: Needle, codings: tuple[str, ...]) -> Iterator[tuple[str, re
                 yield coding, re.compile(b"(?=(" + written + b"))", re.IGNORECASE | re.DOTALL)
 
 
+def literals(needle: Needle, codings: tuple[str, ...]) -> frozenset[bytes]:
+    """The first word of a name in another script, as each coding writes it in each usual case."""
+    word = needle.atoms[0]
+    forms = {f for text in spellings(word) for f in (text, text.upper(), text.title())}
+    found: set[bytes] = set()
+    for coding in codings:
+        for form in forms:
+            try:
+                found.add(_ESCAPES.sub(b"", form.encode(coding)))
+            except UnicodeEncodeError:
+                continue
+    return frozenset(found)
+
+
 def holds(piece: Piece, value: bytes) -> Holds:
     """What a piece of the file can hold."""
     if piece.place == PIXELS or piece.vr in ARRAY_VRS:

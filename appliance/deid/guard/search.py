@@ -31,6 +31,7 @@ from appliance.deid.guard.judge import (
     Verdict,
     holds,
     judge,
+    literals,
     patterns,
 )
 from appliance.deid.guard.needles import LATIN, OTHER, Needle, Needles, fold
@@ -154,9 +155,7 @@ class _Search:
             yield from self._uids(view)
             yield from self._texts(view, self.needles.items)
         far = self._view(piece for piece in self.pieces if _is_large(piece))
-        long = [
-            needle for needle in self.needles.items if needle.length >= IN_PIXELS or not needle.keys
-        ]
+        long = [needle for needle in self.needles.items if needle.length >= IN_PIXELS]
         yield from self._texts(far, long)
 
     def _view(self, pieces: Iterable[Piece]) -> _View:
@@ -212,13 +211,19 @@ class _Search:
     def _texts(self, view: _View, needles: Iterable[Needle]) -> Iterator[Hit]:
         folded = fold(view.data)
         for needle in needles:
-            if needle.keys and not any(key in folded for key in needle.keys):
+            if not self._likely(needle, view.data, folded):
                 continue
             for coding, pattern in patterns(needle, self.senses.codings):
                 for found in pattern.finditer(view.data):
                     verdict = judge(self._found(view, needle, coding, found.span(1)))
                     if verdict is not Verdict.CHANCE:
                         yield self._hit(view, found.start(), coding, verdict)
+
+    def _likely(self, needle: Needle, data: bytes, folded: bytes) -> bool:
+        """The cheap proof of absence: no key in the fold, or none of its letters in the bytes."""
+        if needle.keys:
+            return any(key in folded for key in needle.keys)
+        return any(literal in data for literal in literals(needle, self.senses.codings))
 
     def _found(self, view: _View, needle: Needle, coding: str, span: tuple[int, int]) -> Found:
         piece = self._piece(view.offset(span[0]))
