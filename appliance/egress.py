@@ -7,6 +7,7 @@ alone. A session reaches one origin and nothing else, so credentials cannot go a
 import ipaddress
 import socket
 import ssl
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
@@ -91,6 +92,8 @@ def session(url: str, device: Device) -> requests.Session:
     opened.headers.clear()
     opened.headers["Accept-Encoding"] = "identity"
     opened.headers["User-Agent"] = f"research-pacs/{VERSION}"
+    # Nobody recognises us by what he gave us the time before.
+    opened.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     opened.adapters.clear()
     parts = urlsplit(url)
     opened.mount(f"{parts.scheme}://{parts.netloc}/", _Door(device))

@@ -16,6 +16,9 @@ _TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
 MOST_HEADER_BYTES = 16_384
 MOST_BOUNDARY = 70
 
+# The patience of a socket is for one piece: on a slow line a large one would never get through.
+PIECE = 65_536
+
 Chunk = bytes | memoryview
 
 
@@ -34,7 +37,9 @@ class Body:
         sent = 0
         for chunk in self._instance:
             sent += len(chunk)
-            yield chunk
+            whole = memoryview(chunk)
+            for at in range(0, len(whole), PIECE):
+                yield whole[at : at + PIECE]
         if sent != self._length:
             raise ValueError(f"an instance has {sent} bytes where {self._length} were announced")
         yield _TAIL

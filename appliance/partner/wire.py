@@ -52,7 +52,8 @@ class Wire:
         self._patience_s = patience_s
         self._root = send.url.rstrip("/")
         self._session = egress.session(send.url, device)
-        self._session.headers.update(_credentials(send.auth, secrets))
+        self._auth = send.auth
+        self._secrets = secrets
 
     def close(self) -> None:
         """End the connections that are kept open for the next request."""
@@ -60,7 +61,11 @@ class Wire:
 
     @contextmanager
     def get(self, path: str, accept: str) -> Iterator[Answer]:
-        """The answer to a question; see `ask` for what is raised."""
+        """The answer to a question.
+
+        Raises:
+            Unavailable: no answer, or it broke off.
+        """
         with self._ask(requests.Request("GET", self._root + path, {"Accept": accept})) as answer:
             yield answer
 
@@ -79,6 +84,7 @@ class Wire:
 
     @contextmanager
     def _ask(self, request: requests.Request) -> Iterator[Answer]:
+        request.headers.update(_credentials(self._auth, self._secrets))
         try:
             prepared = self._session.prepare_request(request)
             # A list that the caller has not read to its end must not wait in a kept connection.
@@ -121,7 +127,12 @@ def _credentials(auth: NoAuth | Basic | Bearer, secrets: Mapping[str, str]) -> d
             pair = f"{auth.user}:{_secret(auth.secret, secrets)}".encode()
             return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
         case Bearer():
-            return {"Authorization": "Bearer " + _secret(auth.secret, secrets)}
+            token = _secret(auth.secret, secrets)
+            if not (token.isascii() and token.isprintable()):
+                raise Unavailable(
+                    f"the secret {auth.secret} is no token: one line of plain letters"
+                )
+            return {"Authorization": f"Bearer {token}"}
 
 
 def _secret(name: str, secrets: Mapping[str, str]) -> str:

@@ -268,5 +268,26 @@ def test_credentials_are_the_profiles_and_a_missing_secret_is_told(faulty: Fault
     with DicomWeb(partner_at(faulty.url, bearer), {"lab": "token"}, Device()) as partner:
         partner.listed(STUDY)
     assert faulty.seen[-1][2]["Authorization"] == "Bearer token"
-    with pytest.raises(Unavailable, match="secret lab"):
-        DicomWeb(partner_at(faulty.url, bearer), {}, Device())
+    with (
+        DicomWeb(partner_at(faulty.url, bearer), {}, Device()) as partner,
+        pytest.raises(Unavailable, match="secret lab"),
+    ):
+        partner.listed(STUDY)
+
+
+@pytest.mark.parametrize("token", ["tök", "line\n", "a\r\nX-Evil: 1", "\u2028"])
+def test_a_token_that_http_cannot_carry_is_told(faulty: Faulty, token: str) -> None:
+    bearer = Bearer(kind="bearer", secret="lab")
+    with (
+        DicomWeb(partner_at(faulty.url, bearer), {"lab": token}, Device()) as partner,
+        pytest.raises(Unavailable, match="secret lab"),
+    ):
+        partner.listed(STUDY)
+    assert not faulty.seen
+
+
+def test_cookies_are_not_kept(faulty: Faulty, at_faulty: DicomWeb) -> None:
+    faulty.to_get = Said(200, JSON | {"Set-Cookie": "who=box"}, b"[]")
+    at_faulty.listed(STUDY)
+    at_faulty.listed(STUDY)
+    assert "Cookie" not in faulty.seen[-1][2]

@@ -12,6 +12,7 @@ from appliance.partner import answers, multipart
 from appliance.partner.dicomweb import DicomWeb, Limits, Offered, OfferedSeries
 from appliance.partner.wire import Wire
 from appliance.profile import Device, StowRs
+from tests.orthanc import Orthanc
 
 _numbers = itertools.count(1)
 
@@ -54,9 +55,9 @@ def test_bytes_that_are_no_dicom_are_refused_for_a_person(at_orthanc: DicomWeb) 
 
 
 @pytest.mark.parametrize("accept", ["application/dicom+json", "application/dicom+xml", "*/*"])
-def test_its_store_answer_is_understood_in_every_type(orthanc: str, accept: str) -> None:
+def test_its_store_answer_is_understood_in_every_type(orthanc: Orthanc, accept: str) -> None:
     headers = {"Content-Type": multipart.CONTENT_TYPE, "Accept": accept}
-    wire = Wire(StowRs(kind="stow-rs", url=orthanc), {}, Device(), 60.0)
+    wire = Wire(StowRs(kind="stow-rs", url=orthanc.dicomweb), {}, Device(), 60.0)
     with wire.post("/studies", headers, multipart.Body([CT], len(CT))) as answer:
         said = answers.stored(answer.content_type, answer.whole(1 << 20))
     assert said == answers.Stored(frozenset({SOP}), {})
@@ -67,7 +68,7 @@ def test_its_store_answer_is_understood_in_every_type(orthanc: str, accept: str)
     wire.close()
 
 
-def test_a_study_of_many_pages_is_listed_whole(orthanc: str, at_orthanc: DicomWeb) -> None:
+def test_a_study_of_many_pages_is_listed_whole(orthanc: Orthanc, at_orthanc: DicomWeb) -> None:
     dataset = pydicom.dcmread(io.BytesIO(CT))
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "2.25.77", "2.25.78"
     sent = set()
@@ -77,7 +78,7 @@ def test_a_study_of_many_pages_is_listed_whole(orthanc: str, at_orthanc: DicomWe
         dataset.save_as(written)
         at_orthanc.store(outgoing(written.getvalue(), dataset.SOPInstanceUID, "2.25.77"))
         sent.add(str(dataset.SOPInstanceUID))
-    with DicomWeb(partner_at(orthanc), {}, Device(), Limits(page=2)) as partner:
+    with DicomWeb(partner_at(orthanc.dicomweb), {}, Device(), Limits(page=2)) as partner:
         assert partner.listed("2.25.77") == sent
         assert {one.sop_instance for one in partner.instances("2.25.77", "2.25.78")} == sent
     assert at_orthanc.listed(STUDY + ".404") == frozenset()

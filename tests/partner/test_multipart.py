@@ -39,3 +39,10 @@ def test_what_we_send_is_what_a_reader_reads(data: bytes, sizes: list[int]) -> N
     mark = boundary('multipart/related; boundary="research-pacs-5c1f0f9ba5cf4c66a3e9d1c7b2a84e10"')
     pass_on([sent], mark, 3000, got.append)
     assert b"".join(got) == data
+
+
+def test_a_large_instance_leaves_in_small_pieces() -> None:
+    data = bytes(1_000_000)
+    pieces = list(Body([memoryview(data)], len(data)))
+    assert max(map(len, pieces)) <= 65_536
+    assert sum(map(len, pieces)) == len(Body([], len(data)))
