@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from types import TracebackType
 from typing import Self
 
@@ -102,8 +103,8 @@ class DicomWeb:
         Raises:
             Undecided: partner-refused, the partner will not take it, also tomorrow.
         """
-        headers = {"Content-Type": multipart.CONTENT_TYPE, "Accept": _JSON}
-        body = multipart.Body(instance.body, instance.length)
+        body = multipart.Body(instance.body, instance.length, token_hex(16))
+        headers = {"Content-Type": body.content_type, "Accept": _JSON}
         try:
             with self._wire.post("/studies", headers, body) as answer:
                 head, told = answer, answer.whole(MOST_STORE_ANSWER_BYTES)

@@ -5,13 +5,6 @@ from email.message import Message
 
 from appliance.errors import Refusal, Unavailable
 
-# Ours is fixed: its last 10 bytes cannot stand in a part by chance more often than 1 in 2^80, and
-# a receiver looks for the whole line. Part 10 bytes are never searched by us.
-BOUNDARY = "research-pacs-5c1f0f9ba5cf4c66a3e9d1c7b2a84e10"
-CONTENT_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
-_HEAD = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-_TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
-
 # Headers of a part are a few lines; RFC 2046 5.1.1 limits a boundary to 70 characters.
 MOST_HEADER_BYTES = 16_384
 MOST_BOUNDARY = 70
@@ -23,17 +16,24 @@ Chunk = bytes | memoryview
 
 
 class Body:
-    """The body of one STOW-RS request with a known length; read once, never held in memory."""
+    """The body of one STOW-RS request with a known length; read once, never held in memory.
 
-    def __init__(self, instance: Iterable[Chunk], length: int) -> None:
+    `mark` is the boundary, a new random one for each request: nothing in an instance can be made
+    to look like the end of it.
+    """
+
+    def __init__(self, instance: Iterable[Chunk], length: int, mark: str) -> None:
         self._instance = instance
         self._length = length
+        self._head = f"--{mark}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        self._tail = f"\r\n--{mark}--\r\n".encode()
+        self.content_type = f'multipart/related; type="application/dicom"; boundary={mark}'
 
     def __len__(self) -> int:
-        return len(_HEAD) + self._length + len(_TAIL)
+        return len(self._head) + self._length + len(self._tail)
 
     def __iter__(self) -> Iterator[Chunk]:
-        yield _HEAD
+        yield self._head
         sent = 0
         for chunk in self._instance:
             sent += len(chunk)
@@ -42,7 +42,7 @@ class Body:
                 yield whole[at : at + PIECE]
         if sent != self._length:
             raise ValueError(f"an instance has {sent} bytes where {self._length} were announced")
-        yield _TAIL
+        yield self._tail
 
 
 def boundary(content_type: str) -> bytes | None:

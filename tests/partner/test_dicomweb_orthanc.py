@@ -56,12 +56,13 @@ def test_bytes_that_are_no_dicom_are_refused_for_a_person(at_orthanc: DicomWeb) 
 
 @pytest.mark.parametrize("accept", ["application/dicom+json", "application/dicom+xml", "*/*"])
 def test_its_store_answer_is_understood_in_every_type(orthanc: Orthanc, accept: str) -> None:
-    headers = {"Content-Type": multipart.CONTENT_TYPE, "Accept": accept}
+    body = multipart.Body([CT], len(CT), "mark")
+    headers = {"Content-Type": body.content_type, "Accept": accept}
     wire = Wire(StowRs(kind="stow-rs", url=orthanc.dicomweb), {}, Device(), 60.0)
-    with wire.post("/studies", headers, multipart.Body([CT], len(CT))) as answer:
+    with wire.post("/studies", headers, body) as answer:
         said = answers.stored(answer.content_type, answer.whole(1 << 20))
     assert said == answers.Stored(frozenset({SOP}), {})
-    with wire.post("/studies/1.2.3", headers, multipart.Body([CT], len(CT))) as answer:
+    with wire.post("/studies/1.2.3", headers, body) as answer:
         assert answer.status == 409
         said = answers.stored(answer.content_type, answer.whole(1 << 20))
     assert said == answers.Stored(frozenset(), {SOP: 0x0110})

@@ -32,17 +32,18 @@ def test_a_part_survives_every_way_of_cutting_it(data: bytes, sizes: list[int]) 
 
 @given(st.binary(max_size=3000), st.lists(st.integers(1, 500), max_size=10))
 def test_what_we_send_is_what_a_reader_reads(data: bytes, sizes: list[int]) -> None:
-    body = Body([memoryview(piece) for piece in cut(data, sizes)], len(data))
+    body = Body([memoryview(piece) for piece in cut(data, sizes)], len(data), "mark")
     sent = b"".join(body)
-    assert len(sent) == len(Body([], len(data)))
+    assert len(sent) == len(Body([], len(data), "mark"))
     got: list[bytes] = []
-    mark = boundary('multipart/related; boundary="research-pacs-5c1f0f9ba5cf4c66a3e9d1c7b2a84e10"')
-    pass_on([sent], mark, 3000, got.append)
+    if b"\r\n--mark" in data:
+        return
+    pass_on([sent], boundary(body.content_type), 3000, got.append)
     assert b"".join(got) == data
 
 
 def test_a_large_instance_leaves_in_small_pieces() -> None:
     data = bytes(1_000_000)
-    pieces = list(Body([memoryview(data)], len(data)))
+    pieces = list(Body([memoryview(data)], len(data), "mark"))
     assert max(map(len, pieces)) <= 65_536
-    assert sum(map(len, pieces)) == len(Body([], len(data)))
+    assert sum(map(len, pieces)) == len(Body([], len(data), "mark"))
