@@ -13,7 +13,7 @@ from appliance.journey.permission import partner_stands, project_of, subject_sta
 from appliance.journey.work import Batch, Job, Treated, Verdict, look, treat
 from appliance.profile import Project, Take
 from appliance.store.entry import Done, Entry, Member, State
-from appliance.store.files import keep_file
+from appliance.store.files import keep_file, keep_folder
 from appliance.store.vault import Grant, Request
 from appliance.timing import Now
 
@@ -285,7 +285,9 @@ def finished(
     if not packed:
         repeated = any(row.state is State.REPEATED for row in rows)
         return Done(State.REPEATED if repeated else State.EXCLUDED, facts, tuple(rows))
-    keep_file(case.doors.parcel_file(case.entry.id), packed)
+    path = case.doors.parcel_file(case.entry.id)
+    keep_folder(path.parent)
+    keep_file(path, packed)
     notes: dict[str, str | int] = {"count": len(packed), "pseudonym": grant.pseudonym}
     return Done(State.PSEUDONYMISED, facts, tuple(rows), notes=notes)
 
