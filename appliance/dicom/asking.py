@@ -10,7 +10,7 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
 from appliance.dicom.guard import OFFERED_PDU
-from appliance.dicom.implementation import IMPLEMENTATION, IMPLEMENTATION_VERSION
+from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
 from appliance.dicom.quiet import silence
 from appliance.errors import Unavailable
 from appliance.profile import Peer

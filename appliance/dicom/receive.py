@@ -22,7 +22,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, SOPClassCommonExtendedNegotia
 from appliance.dicom.admission import TOO_MANY, Admission, Rejection
 from appliance.dicom.guard import OFFERED_PDU, REQUEST_S, SERVED, SERVED_EACH, Door
 from appliance.dicom.heads import Unreadable, identify
-from appliance.dicom.implementation import IMPLEMENTATION, IMPLEMENTATION_VERSION
+from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
 from appliance.dicom.quiet import silence
 from appliance.dicom.refusals import Refusals
 from appliance.dicom.storage import EXPLICIT, IMPLICIT, VERIFICATION, is_storage, is_uid, supported
@@ -166,16 +166,19 @@ class Receiver:
         return answer
 
     def _message(self, event: Event) -> None:
-        """Make a C-STORE answerable: pynetdicom aborts on UIDs that it cannot encode.
+        """Make a C-STORE answerable: one bad instance must not end a whole job.
 
-        It would also answer a C-STORE of the Verification class as an echo: with success.
+        pynetdicom aborts on UIDs that it cannot encode and on classes that it does not know; and
+        it would answer a C-STORE of the Verification class as an echo: with success.
         """
         if not isinstance(event.message, C_STORE_RQ):
             return
         command = event.message.command_set
-        if not is_uid(str(command.get("AffectedSOPInstanceUID", "")).strip()):
-            command.AffectedSOPInstanceUID = UNFIT
-        if not is_storage(str(command.get("AffectedSOPClassUID", ""))):
+        instance = str(command.get("AffectedSOPInstanceUID", "")).strip()
+        command.AffectedSOPInstanceUID = instance if is_uid(instance) else UNFIT
+        negotiated = {context.abstract_syntax for context in event.assoc.accepted_contexts}
+        sop_class = str(command.get("AffectedSOPClassUID", ""))
+        if sop_class not in negotiated or not is_storage(sop_class):
             command.AffectedSOPClassUID = STORAGE_SERVICE
 
     def _store(self, event: Event) -> Dataset:

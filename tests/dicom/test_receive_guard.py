@@ -17,7 +17,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from appliance.store.spool import Arrival, Cursor, Journal, Spool
-from tests.dicom.conftest import CLIENTS, Reception, run
+from tests.dicom.reception import CLIENTS, Reception, run
 from tests.dicom.test_receive import CT, EXPLICIT_CT, call, explicit, made, push, until
 
 FLOOD = bytes(1024 * 1024)
@@ -111,7 +111,6 @@ def test_what_is_no_association_request_ends_the_connection(
         b"\0\0\0\x06\x63\x03abcd",
     ],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_broken_message_ends_its_association_and_no_other(
     reception: Reception, pdv: bytes
 ) -> None:
@@ -178,7 +177,7 @@ import os, sys, time
 from pathlib import Path
 from appliance.dicom.receive import Receiver
 from appliance.store.spool import Spool
-from tests.dicom.conftest import profile_on
+from tests.dicom.reception import profile_on
 receiver = Receiver(profile_on(0), Spool(Path(sys.argv[1])), lambda: None, lambda e: os._exit(1))
 receiver.start()
 print(receiver.port, flush=True)
