@@ -9,8 +9,8 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
-from appliance.dicom.guard import OFFERED_PDU
 from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
+from appliance.dicom.guard import OFFERED_PDU
 from appliance.dicom.quiet import silence
 from appliance.errors import Unavailable
 from appliance.profile import Peer

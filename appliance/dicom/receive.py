@@ -19,10 +19,10 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SOPClassCommonExtendedNegotiation
 
+from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
 from appliance.dicom.admission import TOO_MANY, Admission, Rejection
 from appliance.dicom.guard import OFFERED_PDU, REQUEST_S, SERVED, SERVED_EACH, Door
 from appliance.dicom.heads import Unreadable, identify
-from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
 from appliance.dicom.quiet import silence
 from appliance.dicom.refusals import Refusals
 from appliance.dicom.storage import EXPLICIT, IMPLICIT, VERIFICATION, is_storage, is_uid, supported
