@@ -161,7 +161,7 @@ def status(profile_path: Path, data: Path, as_json: bool) -> int:  # noqa: FBT00
     profile = read_profile(profile_path)
     language = profile.site.language
     view = LedgerView(data / "ledger" / "ledger.db")
-    found = findings(profile, data)
+    found = findings(profile, data, view)
     if as_json:
         click.echo(
             json.dumps(
@@ -277,6 +277,16 @@ def decide(data: Path, decision: Decision) -> None:
     if noted is None:
         raise Undecided("review", f"somebody has decided entry {entry.id} already")
     click.echo(f"noted: {decision.verb} {entry.id}; the walk takes it within a second")
+
+
+@main.command()
+@data_option
+@spoken
+def password(data: Path) -> None:
+    """Make a new password for the morning page and show it once; everybody is signed out."""
+    decisions = Decisions(data / "console" / "console.db")
+    click.echo(decisions.new_password(clock.wall().isoformat()))
+    decisions.close()
 
 
 @main.group()

@@ -81,7 +81,9 @@ _GO_OR_REFUSE = ("release", "refuse")
 CODES: dict[str, Code] = {
     # outward
     "D01": Code(
-        "cannot be read as DICOM, or beyond a limit", "illisible comme DICOM, ou hors limite"
+        "an instance cannot be read as DICOM, or is beyond a limit: release to send the others",
+        "une image est illisible comme DICOM, ou hors limite : libérer pour envoyer les autres",
+        _GO_OR_DROP,
     ),
     "D02": Code(
         "SOP class or transfer syntax that the profile forbids",
@@ -113,9 +115,9 @@ CODES: dict[str, Code] = {
         ("exclude",),
     ),
     "D08": Code(
-        "the leak guard found the patient's identity in what would leave: exclude, or change the policy",
-        "le contrôle de sortie a trouvé l'identité du patient : écarter, ou changer la politique",
-        ("exclude",),
+        "the leak guard found the patient's identity in what would leave: exclude, or change the policy; a release lets only short common words pass",
+        "le contrôle de sortie a trouvé l'identité du patient : écarter, ou changer la politique ; libérer ne laisse passer que des mots courts et courants",
+        _GO_OR_DROP,
         "profile",
     ),
     "D09": Code("a check of the result failed", "une vérification du résultat a échoué"),

@@ -38,9 +38,21 @@ def examine(profile: Profile, traits: frozenset[Trait]) -> Iterator[Result]:
         try:
             stage = stack.enter_context(staged(profile, traits))
         except Failed as failed:
-            yield Result(0, "the appliance starts", False, time.monotonic() - began, str(failed))
+            yield Result(
+                0,
+                "the appliance starts",
+                passed=False,
+                seconds=time.monotonic() - began,
+                detail=str(failed),
+            )
             return
-        yield Result(0, "the appliance starts", True, time.monotonic() - began, stage.page)
+        yield Result(
+            0,
+            "the appliance starts",
+            passed=True,
+            seconds=time.monotonic() - began,
+            detail=stage.page,
+        )
         yield from walked(stage)
 
 
@@ -51,6 +63,8 @@ def walked(stage: Stage) -> Iterator[Result]:
         try:
             detail = step(stage)
         except Failed as failed:
-            yield Result(number, name, False, time.monotonic() - began, str(failed))
+            yield Result(
+                number, name, passed=False, seconds=time.monotonic() - began, detail=str(failed)
+            )
             return
-        yield Result(number, name, True, time.monotonic() - began, detail)
+        yield Result(number, name, passed=True, seconds=time.monotonic() - began, detail=detail)

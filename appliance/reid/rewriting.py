@@ -13,7 +13,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from appliance import VERSION
+from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
 from appliance.errors import CODES, Refusal
 from appliance.keyed import home_uid
 from appliance.reid.acceptance import kind_of
@@ -24,7 +24,6 @@ from appliance.reid.values import PatientNow, Sent, Stamp
 
 PREFIX = "RESEARCH - not for diagnosis"
 LONGEST_LO = 64
-IMPLEMENTATION = UID("2.25.211461973208842163419517026903182457261")
 # A pseudonym shorter than this is a word: it is replaced only where it stands alone.
 SHORT_PSEUDONYM = 6
 UID_IN_TEXT = re.compile(r"(?<![\d.])[0-2](?:\.\d+){2,}")
@@ -227,7 +226,7 @@ def _written(ds: Dataset) -> bytes:
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = ds.file_meta.TransferSyntaxUID
     meta.ImplementationClassUID = IMPLEMENTATION
-    meta.ImplementationVersionName = f"RPACS_{VERSION}"
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
     ds.file_meta = meta
     ds.preamble = bytes(128)
     stream = DicomBytesIO()

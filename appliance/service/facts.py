@@ -14,9 +14,8 @@ from appliance.store.ledger_view import LedgerView
 from appliance.store.vault_door import VaultClient
 
 
-def findings(profile: Profile, data: Path) -> Sequence[Finding]:
+def findings(profile: Profile, data: Path, view: LedgerView) -> Sequence[Finding]:
     """What a person should know about this device now."""
-    view = LedgerView(data / "ledger" / "ledger.db")
     now_s = view.device_s()
     disk = disk_usage(data)
     held = view.entries((State.HELD,))

@@ -188,11 +188,12 @@ def run_console(place: Place, stop: Event, address: tuple[str, int]) -> None:
     place.console.parent.mkdir(parents=True, exist_ok=True)
     decisions = Decisions(place.console)
     password = decisions.first_password()
+    view = LedgerView(place.ledger)
     app = console_pages.create_app(
-        LedgerView(place.ledger),
+        view,
         decisions,
         place.profile,
-        lambda: findings(place.profile, place.data),
+        lambda: findings(place.profile, place.data, view),
         clock.wall,
     )
     host, port = address

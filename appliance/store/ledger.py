@@ -219,7 +219,7 @@ class Ledger:
                 " first_s) VALUES (?,?,?,?,?,?,?,'WAITING',?)",
                 (
                     channel, kind, entry.project, entry.id, entry.members, code,
-                    now.wall.isoformat(), now.device_s,
+                    now.wall.isoformat() if now.trusted else "", now.device_s,
                 ),
             )  # fmt: skip
 
