@@ -129,7 +129,7 @@ def serve(
         arguments += ["--console", f"{console[0]}:{console[1]}"]
         if listen is not None:
             arguments += ["--listen", f"{listen[0]}:{listen[1]}"]
-        return supervise(arguments)
+        return supervise(data, arguments)
     parts.run(part, parts.Place(at(profile, listen), data), console)
     return 0
 

@@ -3,7 +3,7 @@
 The vault answers on its real socket, from a thread; partner and clinic are spoken to over loopback.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Event, Thread
 
 import yaml
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -25,7 +24,7 @@ from appliance.profile import Profile, digest, parse
 from appliance.store import vault_door
 from appliance.store.arrivals import Head
 from appliance.store.decisions import Decision, Decisions, DecisionsView, hold_of
-from appliance.store.entry import Entry, Kind, State
+from appliance.store.entry import Entry, Kind
 from appliance.store.journal import Journal
 from appliance.store.ledger import Ledger
 from appliance.store.spool import Spool
@@ -36,7 +35,10 @@ ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "examples" / "demo.yaml"
 EXPLICIT = "1.2.840.10008.1.2.1"
 WALL = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
-SECRETS = {"lab-token": "not-a-secret", "demo-hook": "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}
+SECRETS = {
+    "lab-token": "not-a-secret",
+    "demo-hook": "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0",
+}
 
 
 def tree() -> dict[str, object]:
@@ -153,7 +155,9 @@ class Box:
         """The test's clock."""
         return Now(self.device_s, WALL + timedelta(seconds=self.device_s), self.trusted)
 
-    def receive(self, datasets: Sequence[Dataset], called_ae: str = "RPACS_DEM", peer: str = "modality") -> None:
+    def receive(
+        self, datasets: Sequence[Dataset], called_ae: str = "RPACS_DEM", peer: str = "modality"
+    ) -> None:
         """Instances as receive keeps them."""
         for dataset in datasets:
             self.spool.keep(head(dataset, called_ae, peer), [data_set(dataset)])

@@ -30,7 +30,8 @@ def something_for_me(partner: str, doors: Doors, now: Now) -> int:
         return 0
     claimed = 0
     for parcel in doors.ledger.past.expecting(partner):
-        offer = offered(parcel, doors)
+        project = doors.profile.project(parcel.project)
+        offer = offered(parcel, doors) if project and project.results.send_to else ()
         if not offer:
             continue
         digest = set_digest(frozenset(item.sop for item in offer))

@@ -60,7 +60,7 @@ class Walk:
 
     def step(self, states: Sequence[State], now: Now) -> None:
         """Start the step of every entry of these states that is due."""
-        for entry in self.doors.ledger.view.entries(states):
+        for entry in self.doors.ledger.view.due(states, now.device_s):
             if steps.due(entry, self.doors, now) is not None:
                 self.start(entry.study, partial(self.move, entry.id))
 

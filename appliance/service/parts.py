@@ -1,5 +1,6 @@
 """The four processes: each opens its own files, says that it is ready, and runs until a signal."""
 
+import ctypes
 import os
 import random
 import signal
@@ -34,6 +35,7 @@ from appliance.store.spool import Spool
 from appliance.store.vault_door import VaultClient
 
 TICK_S = 0.25
+PR_SET_PDEATHSIG = 1
 # Acts that mostly wait for a neighbour; one study or partner each.
 ACTS = 4
 
@@ -74,8 +76,15 @@ def run(part: str, place: Place, console: tuple[str, int]) -> None:
         "receive": run_receive,
         "console": lambda where, stop: run_console(where, stop, console),
     }
+    os.umask(0o007)
+    end_with_parent()
     with stop_signal() as stop:
         parts[part](place, stop)
+
+
+def end_with_parent() -> None:
+    """A killed supervisor leaves no part behind (prctl(2)); systemd's own process never ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`appliance serve`: the four processes as children, watched; as systemd does with four units."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from appliance.errors import Unavailable
 
 PARTS = ("vault", "walk", "receive", "console")
 # A part that falls so often in ten minutes will not be cured by starting it again.
@@ -30,11 +33,26 @@ class Part:
     falls: list[float] = field(default_factory=list)
 
 
-def supervise(arguments: Sequence[str]) -> int:
+def supervise(data: Path, arguments: Sequence[str]) -> int:
     """Run all parts until one cannot go on or a signal comes; prints `ready` when all accept.
 
     Gives the exit code: 0 after a signal, else that of the part which could not go on.
+
+    Raises:
+        Unavailable: another appliance runs on this data folder.
     """
+    os.umask(0o007)
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "serving").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"another appliance runs on {data}: stop it first") from None
+        return supervised(arguments)
+
+
+def supervised(arguments: Sequence[str]) -> int:
+    """Start the parts and watch them."""
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))

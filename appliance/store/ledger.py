@@ -225,11 +225,16 @@ class Ledger:
 
     def requeue(self, causes: Mapping[str, str]) -> None:
         """What was held by a cause that has changed since is tried again by itself."""
+        changed = [
+            entry
+            for entry in self.view.entries((State.HELD,))
+            if (cause := CODES[entry.code].cause) and entry.cause != causes.get(cause, entry.cause)
+        ]
+        if not changed:
+            return
         with self._book.atomic():
-            for entry in self.view.entries((State.HELD,)):
-                cause = CODES[entry.code].cause if entry.code in CODES else ""
-                if cause and entry.cause != causes.get(cause, entry.cause):
-                    self._try_again(entry)
+            for entry in changed:
+                self._try_again(entry)
 
     def _try_again(self, entry: Entry) -> None:
         # Code and waiting_since stay: held again for the same reason, it is the same hold.

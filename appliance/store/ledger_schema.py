@@ -56,4 +56,8 @@ STEPS: tuple[str, ...] = (
         wall TEXT NOT NULL, state TEXT NOT NULL, waits INTEGER NOT NULL DEFAULT 0,
         not_before REAL NOT NULL DEFAULT 0, first_s REAL NOT NULL);
     """,
+    """
+    DROP INDEX entry_state;
+    CREATE INDEX entry_due ON entry (state, not_before);
+    """,
 )

@@ -47,6 +47,12 @@ class LedgerView:
         where, values = _among((("e.state", states), ("kind", kinds)))
         return tuple(_entry(row) for row in self._ask(f"{_ENTRY}{where} ORDER BY e.id", values))
 
+    def due(self, states: Collection[str], now_s: float) -> tuple[Entry, ...]:
+        """Entries in these states whose wait is over, oldest first."""
+        where, values = _among((("e.state", states),))
+        sql = f"{_ENTRY}{where} AND not_before <= ? ORDER BY e.id"
+        return tuple(_entry(row) for row in self._ask(sql, (*values, now_s)))
+
     def entry(self, number: int) -> Entry | None:
         """One entry by its number."""
         rows = self._ask(f"{_ENTRY} WHERE e.id = ?", (number,))

@@ -104,7 +104,7 @@ class Past:
         )
         return {str(sop): str(series) for sop, series in rows}
 
-    def home_already(self, partner: str, pstudy: str) -> Mapping[str, str]:
+    def home_already(self, partner: str, pstudy: str) -> dict[str, str]:
         """Returned → clinical SOP instance of what this partner sent home and the PACS keeps."""
         rows = self._book.rows(
             "SELECT r.sop, r.new_sop FROM returned r JOIN entry e ON e.id = r.entry"

@@ -25,7 +25,9 @@ def clinic() -> Iterator[SyntheticClinic]:
         yield neighbour
 
 
-def between(changed: dict[str, object], partner: SyntheticPartner, clinic: SyntheticClinic) -> Profile:
+def between(
+    changed: dict[str, object], partner: SyntheticPartner, clinic: SyntheticClinic
+) -> Profile:
     """The profile with the addresses of these neighbours and nobody to be told."""
     changed = changed | {"notifications": {}}
     for one in changed["partners"]:

@@ -4,24 +4,24 @@ Each row ends where the table says; what needs a person is HELD with the decisio
 decision leads on.
 """
 
-from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 import yaml
 
-from appliance.profile import Profile, parse
+from appliance.profile import parse
 from appliance.store.entry import Kind, State
 from appliance.store.vault_values import Enrolment
 from tests.box import Box, tree
-from tests.studies import ct, ct_study, uid
+from tests.studies import ct, ct_study
 
 PARCEL, INTAKE = Kind.PARCEL, Kind.INTAKE
 
 
 def states(box: Box, kind: Kind = PARCEL) -> list[tuple[str, str, int, str]]:
-    return [(entry.project, entry.partner, entry.n, entry.state.value) for entry in box.entries(kind)]
+    return [
+        (entry.project, entry.partner, entry.n, entry.state.value) for entry in box.entries(kind)
+    ]
 
 
 def test_a_settled_study_is_frozen_once_and_confirmed(box: Box, partner) -> None:
@@ -44,7 +44,8 @@ def test_an_instance_that_comes_late_opens_the_next_parcel_under_the_same_pseudo
     assert states(box) == [("DEM", "lab", 1, "CONFIRMED"), ("DEM", "lab", 2, "CONFIRMED")]
     first, second = box.entries(PARCEL)
     assert (first.pseudonym, first.pstudy) == (second.pseudonym, second.pstudy)
-    assert set(partner.stored.values()) == {1} and len(partner.stored) == 3
+    assert set(partner.stored.values()) == {1}
+    assert len(partner.stored) == 3
 
 
 def test_two_projects_get_two_parcels_two_pseudonyms_and_one_copy_of_the_bytes(
@@ -58,7 +59,8 @@ def test_two_projects_get_two_parcels_two_pseudonyms_and_one_copy_of_the_bytes(
     box.run()
     assert states(box) == [("DEM", "lab", 1, "CONFIRMED"), ("OTH", "lab", 1, "CONFIRMED")]
     first, second = box.entries(PARCEL)
-    assert first.pseudonym != second.pseudonym and first.pstudy != second.pstudy
+    assert first.pseudonym != second.pseudonym
+    assert first.pstudy != second.pstudy
     assert len(list((box.folder / "spool" / "objects").iterdir())) == 3
 
 
@@ -94,7 +96,8 @@ def test_the_same_instance_twice_before_the_freeze_leaves_once(box: Box, partner
     box.receive(ct_study(), peer="pacs")
     box.run()
     assert states(box) == [("DEM", "lab", 1, "CONFIRMED")]
-    assert len(partner.stored) == 3 and set(partner.stored.values()) == {1}
+    assert len(partner.stored) == 3
+    assert set(partner.stored.values()) == {1}
 
 
 def corrected(numbers: tuple[int, ...] = (2,)):
@@ -116,7 +119,8 @@ def test_other_content_under_a_known_uid_is_held_and_leaves_as_a_new_instance_wh
     box.decide("release", held)
     box.run()
     assert states(box)[-1] == ("DEM", "lab", 2, "CONFIRMED")
-    assert len(partner.stored) == 4 and set(partner.stored.values()) == {1}, "nothing overwritten"
+    assert len(partner.stored) == 4
+    assert set(partner.stored.values()) == {1}, "nothing overwritten"
     box.receive(corrected())
     box.run()
     assert states(box)[-1] == ("DEM", "lab", 3, "REPEATED"), "the correction again is nothing new"
