@@ -4,6 +4,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.store.schema import newer, read_only, version
 
 Value = str | int | float | None
 
@@ -40,3 +43,22 @@ class Book:
         """Let go of the file."""
         with self._lock:
             self._connection.close()
+
+
+def reader(path: Path, steps: Sequence[str]) -> Book | None:
+    """A reading connection, or nothing while the writer has not made the file and its tables.
+
+    Raises:
+        Refusal: D11, the file is damaged or newer than this program.
+    """
+    if not path.exists():
+        return None
+    connection = read_only(path)
+    found = version(connection)
+    if found < len(steps):
+        connection.close()
+        return None
+    if found > len(steps):
+        connection.close()
+        raise newer(found, len(steps))
+    return Book(connection)

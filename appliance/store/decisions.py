@@ -16,9 +16,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from appliance.errors import Problem, ProfileError
-from appliance.store.book import Book, Value
+from appliance.store.book import Book, Value, reader
 from appliance.store.entry import Entry
-from appliance.store.schema import migrate, open_writer, read_only
+from appliance.store.schema import migrate, open_writer
 
 VERBS = ("assign", "release", "exclude", "refuse")
 # Crockford's base32 in small letters: nothing in it is mistaken for something else on paper.
@@ -296,10 +296,8 @@ class DecisionsView:
 
     def _ask(self, sql: str, number: int) -> list[tuple[Value, ...]]:
         if self._book is None:
-            if not self._path.exists():
-                return []
-            self._book = Book(read_only(self._path))
-        return self._book.rows(sql, (number,))
+            self._book = reader(self._path, STEPS)
+        return [] if self._book is None else self._book.rows(sql, (number,))
 
 
 _ORDER = "ORDER BY number"

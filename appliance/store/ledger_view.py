@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from appliance.store.book import Book, Value
+from appliance.store.book import Book, Value, reader
 from appliance.store.entry import Entry, Event, Kind, Member, Returned, State
-from appliance.store.schema import read_only
+from appliance.store.ledger_schema import STEPS
 
 _ENTRY = """
     SELECT e.id, kind, e.state, project, partner, study, n, pseudonym, pstudy, patient_id, issuer,
@@ -36,8 +36,8 @@ class LedgerView:
 
     def book(self) -> Book | None:
         """The open connection, or nothing before the walk has made its file."""
-        if self._book is None and isinstance(self._source, Path) and self._source.exists():
-            self._book = Book(read_only(self._source))
+        if self._book is None and isinstance(self._source, Path):
+            self._book = reader(self._source, STEPS)
         return self._book
 
     def entries(

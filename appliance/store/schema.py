@@ -126,11 +126,7 @@ def migrate(connection: Connection, steps: Sequence[str]) -> None:
     """
     found = version(connection)
     if found > len(steps):
-        raise Refusal(
-            "D11",
-            f"a data file has version {found}, this appliance knows {len(steps)}: "
-            "install the newer appliance again, or restore a backup of its time",
-        )
+        raise newer(found, len(steps))
     for number in range(found, len(steps)):
         try:
             connection.executescript(
@@ -157,6 +153,15 @@ def transaction(connection: Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def newer(found: int, known: int) -> Refusal:
+    """The one sentence about a file of a later version."""
+    return Refusal(
+        "D11",
+        f"a data file has version {found}, this appliance knows {known}: "
+        "install the newer appliance again, or restore a backup of its time",
+    )
 
 
 def damaged(path: Path) -> Refusal:
