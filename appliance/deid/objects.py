@@ -39,7 +39,6 @@ _KINDS: Mapping[str, Literal["sr", "presentation_state", "encapsulated", "video"
     f"{_STORAGE}77.1.2.1": "video",
     f"{_STORAGE}77.1.4.1": "video",
 }
-_ENCAPSULATED_DOCUMENT = 0x00420011
 _WORDS = {
     "sr": "a structured report",
     "presentation_state": "a presentation state",
@@ -79,7 +78,7 @@ def admit(top: Top, syntax: str, policy: Policy, settled: frozenset[str]) -> Non
     sop_class = top.text(0x00080016)
     if sop_class in (_DIRECTORY, _INVENTORY):
         raise Refusal("D02", "a directory or inventory is no image of a patient")
-    _admit_kind(top, _kind(top, sop_class, syntax), policy)
+    _admit_kind(top, _kind(sop_class, syntax), policy)
     if (
         policy.already_deidentified == "hold"
         and top.text(0x00120062).upper() == "YES"
@@ -115,14 +114,12 @@ def risks(top: Top) -> tuple[str, ...]:
 
 
 def _kind(
-    top: Top, sop_class: str, syntax: str
+    sop_class: str, syntax: str
 ) -> Literal["sr", "presentation_state", "encapsulated", "video", ""]:
     if syntax.startswith(_FILMED):
         return "video"
     if sop_class == _KEY_OBJECTS:
         return ""
-    if _ENCAPSULATED_DOCUMENT in top.elements:
-        return "encapsulated"
     return next((kind for start, kind in _KINDS.items() if _under(sop_class, start)), "")
 
 
