@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pynetdicom.dsutils import split_dataset
+
 from appliance.dicom.receive import Receiver
 from appliance.profile import Peer, Profile, parse
 from appliance.store.spool import Arrival, Cursor, Journal, Note, Spool
@@ -110,3 +114,19 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, capture_output=True, text=True, errors="replace", timeout=60, check=False
     )
+
+
+def body(path: Path) -> bytes:
+    """The data set of a file as it stands."""
+    _, offset = split_dataset(path)
+    return path.read_bytes()[offset:]
+
+
+def made(sop_class: str = CTImageStorage, number: int = 1) -> Dataset:
+    dataset = Dataset()
+    dataset.SOPClassUID = sop_class
+    dataset.SOPInstanceUID = f"1.2.3.4.{number}"
+    dataset.PatientID = "P1"
+    dataset.StudyInstanceUID = "1.2.3"
+    dataset.SeriesInstanceUID = "1.2.3.4"
+    return dataset

@@ -27,9 +27,9 @@ from pydicom.uid import (
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import encode, split_dataset
+from pynetdicom.dsutils import encode
 
-from tests.dicom.reception import CLIENTS, Reception, free_port, run
+from tests.dicom.reception import CLIENTS, Reception, body, free_port, made, run
 from tests.power import Power
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -38,22 +38,6 @@ MR = FILES / "MR_small.dcm"
 PRIVATE = "1.3.12.2.1107.5.9.1"
 UNKNOWN = "1.2.840.10008.5.1.4.1.1.99999"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-
-
-def body(path: Path) -> bytes:
-    """The data set of a file as it stands."""
-    _, offset = split_dataset(path)
-    return path.read_bytes()[offset:]
-
-
-def made(sop_class: str = CTImageStorage, number: int = 1) -> Dataset:
-    dataset = Dataset()
-    dataset.SOPClassUID = sop_class
-    dataset.SOPInstanceUID = f"1.2.3.4.{number}"
-    dataset.PatientID = "P1"
-    dataset.StudyInstanceUID = "1.2.3"
-    dataset.SeriesInstanceUID = "1.2.3.4"
-    return dataset
 
 
 def call(
