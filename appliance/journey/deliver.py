@@ -15,6 +15,7 @@ from appliance.journey.permission import (
 )
 from appliance.partner.dicomweb import DicomWeb, Outgoing
 from appliance.store.entry import Done, Entry, Member, State
+from appliance.store.files import drop, sync_folder
 from appliance.timing import Now
 
 OUT = ("DELIVERED", "CONFIRMED", "PURGED")
@@ -70,7 +71,10 @@ def confirm(entry: Entry, doors: Doors, now: Now) -> Done:
 def purge(entry: Entry, doors: Doors, now: Now) -> Done:
     """Retention has passed: the splices go; rows, sent set and vault stay."""
     trusted_time(now)
-    doors.parcel_file(entry.id).unlink(missing_ok=True)
+    path = doors.parcel_file(entry.id)
+    drop(path)
+    # Else a power cut could bring the file back, and nobody would look for it again.
+    sync_folder(path.parent)
     return Done(State.PURGED)
 
 

@@ -19,7 +19,7 @@ from appliance.journey.work import Homecoming, Verdict
 from appliance.journey.work import reconcile as reconciled_file
 from appliance.profile import Peer, Project
 from appliance.store.entry import Done, Entry, Returned, State
-from appliance.store.files import keep_file
+from appliance.store.files import keep_file, sync_folder
 from appliance.store.vault import Kept
 from appliance.timing import Now
 
@@ -159,6 +159,8 @@ def purge(entry: Entry, doors: Doors, now: Now) -> Done:
     folder = doors.home_file(entry.id, 0, "dcm").parent
     if folder.exists():
         rmtree(folder)
+    # Else a power cut could bring the files back, and nobody would look for them again.
+    sync_folder(folder.parent)
     return Done(State.PURGED)
 
 
