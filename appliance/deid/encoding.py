@@ -3,13 +3,9 @@
 import struct
 from collections.abc import Sequence
 
-from appliance import VERSION
+from appliance import IMPLEMENTATION, IMPLEMENTATION_VERSION
 from appliance.deid.elements import Coding
 from appliance.deid.splices import Splice, length
-
-# Made once for this implementation (PS3.5 B.2); never for an instance.
-IMPLEMENTATION_CLASS = "2.25.250076184648698270977006882310564898361"
-IMPLEMENTATION_VERSION = f"RPACS_{VERSION}"[:16]
 
 _LONG = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
 _LONGEST_SHORT = 0xFFFE
@@ -53,7 +49,7 @@ def part10(sop_class: str, sop_instance: str, syntax: str) -> bytes:
             element(0x00020002, "UI", sop_class.encode(), explicit),
             element(0x00020003, "UI", sop_instance.encode(), explicit),
             element(0x00020010, "UI", syntax.encode(), explicit),
-            element(0x00020012, "UI", IMPLEMENTATION_CLASS.encode(), explicit),
+            element(0x00020012, "UI", IMPLEMENTATION.encode(), explicit),
             element(0x00020013, "SH", IMPLEMENTATION_VERSION.encode(), explicit),
         )
     )
