@@ -153,7 +153,8 @@ def _type_at(places: Mapping[str, str], above: list[str]) -> str:
         tag for n, tag in enumerate(above) if tag != _CONTENT or above[n - 1 : n] != [_CONTENT]
     ]
     tries = [above, folded]
-    if above[:1] in ([_SHARED], [_PER_FRAME]):
+    # What stands in the macro's own item is the macro's, not the top level's.
+    if above[:1] in ([_SHARED], [_PER_FRAME]) and len(above) > 2:
         tries.append(above[2:])
     return next((places[">".join(path)] for path in tries if ">".join(path) in places), "")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import data_store
 import pydicom
 from pydicom.datadict import dictionary_VR
 
@@ -120,8 +121,6 @@ def bare(file: bytes) -> tuple[str, bytes]:
 
 def public_files() -> Iterator[Path]:
     """Every Part 10 file of the packages pydicom and pydicom-data, by path."""
-    import data_store
-
     for root in (Path(pydicom.__file__).parent / "data", Path(data_store.__file__).parent):
         for path in sorted(root.rglob("*")):
             if path.is_file():

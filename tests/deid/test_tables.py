@@ -59,6 +59,7 @@ def test_an_unknown_code_is_refused():
         ("X/Z/D", UNKNOWN, [0x00080080], "D"),
         ("X/Z/U*", UNKNOWN, [0x00081140], "U*"),
         ("X/D", ENHANCED_CT, [0x52009230, 0x00189999, 0x00189516], "D"),
+        ("X/Z/U*", ENHANCED_CT, [0x52009229, 0x00089124, 0x00082112], "U*"),
         ("X/D", CT, [0x00400275, 0x00189516], "X"),  # not defined there: misplaced
         ("X/Z/D", "1.2.840.10008.5.1.4.1.1.6", [0x00080080], "X"),  # retired, as its successor
     ],
