@@ -54,9 +54,11 @@ def spoken(command: Callable[Given, int | None]) -> Callable[Given, None]:
     return run
 
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+# Every command but `serve` looks at what a start has made: elsewhere it would say "all is well".
 data_option = click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=DATA,
     show_default=True,
     help="The data folder.",
@@ -100,7 +102,7 @@ def main() -> None:
 
 @main.command()
 @profile_option
-@data_option
+@click.option("--data", type=FOLDER, default=DATA, show_default=True, help="The data folder.")
 @click.option("--listen", type=Address(), help="Where DICOM is received; the profile says it.")
 @click.option(
     "--console",
@@ -163,26 +165,24 @@ def status(profile_path: Path, data: Path, as_json: bool) -> int:  # noqa: FBT00
     view = LedgerView(data / "ledger" / "ledger.db")
     found = findings(profile, data, view)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "states": dict(view.counts()),
-                    "findings": [{"code": one.code, "level": one.level.value} for one in found],
-                    "held": [described(entry) for entry in view.entries((State.HELD,))],
-                }
-            )
-        )
+        told = {
+            "states": dict(view.counts()),
+            "findings": [{"code": one.code, "level": one.level.value} for one in found],
+            "held": [described(entry) for entry in view.entries((State.HELD,))],
+            "waiting": [described(entry) for entry in view.waiting()],
+        }
+        click.echo(json.dumps(told))
         return 0
     entries = view.entries()
-    for one in found:
-        click.echo(one.sentence(language))
-    for lines in (
-        held_lines(entries, language),
-        quarantined_lines(entries, language),
-        way_lines(entries, language, view.device_s()),
-        done_lines(entries, language, clock.wall()),
-    ):
-        click.echo("\n".join(lines))
+    lines = [
+        *(one.sentence(language) for one in found),
+        *held_lines(entries, language),
+        *quarantined_lines(entries, language),
+        *way_lines(entries, language, view.device_s()),
+        *(f"  {entry.id}: {entry.reason}" for entry in view.waiting()),
+        *done_lines(entries, language, clock.wall()),
+    ]
+    click.echo("\n".join(lines))
     return 0
 
 

@@ -128,13 +128,18 @@ def run_receive(place: Place, stop: Event) -> None:
     try:
         receiver.start()
     except OSError as error:
-        listen = place.profile.clinic.listen
-        what = f"port {listen.port} cannot be opened ({error.strerror}); end what uses it, or choose another"
-        raise ProfileError([Problem("clinic.listen.port", what)]) from None
+        raise shut("clinic.listen.port", place.profile.clinic.listen.port, error) from None
     tell_ready("receive")
     stop.wait()
     receiver.stop()
     spool.close()
+
+
+def shut(where: str, port: int, error: OSError) -> ProfileError:
+    """A port that we cannot have."""
+    reason = os.strerror(error.errno or 0)
+    what = f"port {port} cannot be opened ({reason}); end what uses it, or choose another"
+    return ProfileError([Problem(where, what)])
 
 
 def died(error: OSError) -> None:
@@ -196,7 +201,6 @@ def run_console(place: Place, stop: Event, address: tuple[str, int]) -> None:
     """The morning page."""
     place.console.parent.mkdir(parents=True, exist_ok=True)
     decisions = Decisions(place.console)
-    password = decisions.first_password()
     view = LedgerView(place.ledger)
     app = console_pages.create_app(
         view,
@@ -206,7 +210,12 @@ def run_console(place: Place, stop: Event, address: tuple[str, int]) -> None:
         clock.wall,
     )
     host, port = address
-    server = console_pages.listen(app, host, port)
+    try:
+        server = console_pages.listen(app, host, port)
+    except OSError as error:
+        raise shut("--console", port, error) from None
+    # Made only now: it is shown once, and a start that fails would have shown it to nobody.
+    password = decisions.first_password()
     sys.stdout.write(f"morning page http://{host}:{server.effective_port}/\n")
     if password is not None:
         sys.stdout.write(f"its password, shown only now: {password}\n")

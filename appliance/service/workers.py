@@ -3,14 +3,14 @@
 A worker that dies, hangs or grows costs its one piece of work, never the walk.
 """
 
+import os
 import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from multiprocessing import get_context
-from os import cpu_count
+from multiprocessing import get_context, parent_process
 from signal import SIG_IGN, SIGINT, signal
-from threading import Lock
+from threading import Lock, Thread
 from typing import TypeVar
 
 Given = TypeVar("Given")
@@ -26,7 +26,7 @@ class Pool:
     """`cores - 1` processes, at least one, started at the first piece of work."""
 
     def __init__(self) -> None:
-        self._processes = max(1, (cpu_count() or 2) - 1)
+        self._processes = max(1, (os.cpu_count() or 2) - 1)
         self._lock = Lock()
         self._pool: ProcessPoolExecutor | None = None
 
@@ -76,3 +76,12 @@ def bounded() -> None:
     signal(SIGINT, SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Thread(target=end_with_walk, daemon=True).start()
+
+
+def end_with_walk() -> None:
+    """A killed walk cannot end its workers, and one that waits for work would wait for ever."""
+    walk = parent_process()
+    if walk is not None:
+        walk.join()
+        os._exit(1)
