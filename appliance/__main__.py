@@ -5,8 +5,9 @@ Exit codes: 0 done · 1 failed · 2 usage · 3 partly done · 4 refused by a rul
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -16,11 +17,9 @@ import click
 from appliance import VERSION
 from appliance.console.lines import done_lines, held_lines, quarantined_lines, way_lines
 from appliance.errors import CODES, ProfileError, Refusal, Unavailable, Undecided
-from appliance.exam.run import Result, examine, traits_named
-from appliance.exam.steps import STEPS
 from appliance.exam.traits import Trait
 from appliance.profile import Profile, parse
-from appliance.service import clock, parts
+from appliance.service import clock
 from appliance.service.facts import findings
 from appliance.service.subjects import enrolled, listed_subjects, withdrawn
 from appliance.service.supervisor import supervise
@@ -49,6 +48,9 @@ def spoken(command: Callable[Given, int | None]) -> Callable[Given, None]:
         except (Refusal, Undecided, Unavailable) as error:
             click.echo(f"appliance: {error}", err=True)
             code = EXITS[type(error)]
+        except OSError as error:
+            click.echo(f"appliance: {error.strerror}: {error.filename}", err=True)
+            code = EXITS[Unavailable]
         sys.exit(code)
 
     return run
@@ -94,6 +96,23 @@ class Address(click.ParamType[tuple[str, int]]):
         return host, int(port)
 
 
+class Traits(click.ParamType[frozenset[Trait]]):
+    """TRAIT,TRAIT."""
+
+    name = "TRAITS"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[Trait]:
+        """Split at the commas; every name is a trait's."""
+        named = [word.strip() for word in str(value).split(",") if word.strip()]
+        strange = [word for word in named if word not in set(Trait)]
+        if strange:
+            words = f"there is no trait {', '.join(strange)}; the traits are {', '.join(Trait)}"
+            self.fail(words, param, ctx)
+        return frozenset(Trait(word) for word in named)
+
+
 @click.group()
 @click.version_option(VERSION)
 def main() -> None:
@@ -132,6 +151,9 @@ def serve(
         if listen is not None:
             arguments += ["--listen", f"{listen[0]}:{listen[1]}"]
         return supervise(data, arguments)
+    # A part alone needs what the parts are made of; every other command answers without it.
+    from appliance.service import parts  # noqa: PLC0415
+
     parts.run(part, parts.Place(at(profile, listen), data), console)
     return 0
 
@@ -271,9 +293,10 @@ def decide(data: Path, decision: Decision) -> None:
     if decision.verb not in offers:
         words = ", ".join(offers) or "nothing: mend the cause"
         raise Undecided("review", f"entry {entry.id} ({entry.code}) offers {words}")
-    noted = Decisions(data / "console" / "console.db").note(
-        replace(decision, hold=hold_of(entry), wall=clock.wall().isoformat())
-    )
+    with closing(Decisions(data / "console" / "console.db")) as decisions:
+        noted = decisions.note(
+            replace(decision, hold=hold_of(entry), wall=clock.wall().isoformat())
+        )
     if noted is None:
         raise Undecided("review", f"somebody has decided entry {entry.id} already")
     click.echo(f"noted: {decision.verb} {entry.id}; the walk takes it within a second")
@@ -355,43 +378,23 @@ def verify(data: Path, as_json: bool) -> int:  # noqa: FBT001 - click passes fla
 @click.option(
     "--pacs",
     "traits",
+    type=Traits(),
     default="",
     help="Traits of a difficult PACS, with commas between: " + ", ".join(Trait) + ".",
 )
-@click.option("--stay", is_flag=True, help="Keep everything running at the end, to look around.")
+@click.option("--stay", is_flag=True, help="Keep everything up at the end, until Ctrl-C.")
 @json_option
 @spoken
-def exam(profile_path: Path, traits: str, stay: bool, as_json: bool) -> int:  # noqa: FBT001 - click passes flags so
+def exam(profile_path: Path, traits: frozenset[Trait], stay: bool, as_json: bool) -> int:  # noqa: FBT001 - click passes flags so
     """Walk one study out and one result home between a synthetic clinic and partner."""
-    try:
-        chosen = traits_named(traits)
-    except ValueError as error:
-        raise click.UsageError(f"--pacs: {error}; the traits are {', '.join(Trait)}") from None
-    results: list[Result] = []
-    for result in examine(read_profile(profile_path), chosen):
-        results.append(result)
-        if not as_json:
-            click.echo(line(result))
-        if stay and result is results[-1] and finished(results):
-            click.echo("everything stays up: Ctrl-C ends it")
-            click.pause("")
-    passed = finished(results)
-    if as_json:
-        click.echo(json.dumps({"passed": passed, "steps": [asdict(one) for one in results]}))
-    else:
-        click.echo("PASS" if passed else f"FAIL at step {results[-1].number}: {results[-1].name}")
-    return 0 if passed else 1
+    profile = read_profile(profile_path)
+    # Only an exam needs a clinic and a partner; every other command answers without them.
+    from appliance.exam import run, telling  # noqa: PLC0415
 
-
-def finished(results: Sequence[Result]) -> bool:
-    """Whether all steps were taken and none failed."""
-    return len(results) == len(STEPS) + 1 and all(result.passed for result in results)
-
-
-def line(result: Result) -> str:
-    """One step as a person reads it."""
-    word = "PASS" if result.passed else "FAIL"
-    return f"{result.number:2} {word} {result.seconds:6.2f} s  {result.name}: {result.detail}"
+    audience: run.Audience = telling.OneObject() if as_json else telling.Lines()
+    with telling.ending_in_order():
+        heard = telling.Staying(audience) if stay else audience
+        return 0 if run.examine(profile, traits, heard) else 1
 
 
 if __name__ == "__main__":

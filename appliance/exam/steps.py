@@ -1,17 +1,18 @@
 """The ten steps of the promise, each seen from outside and in the ledger."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.filebase import DicomBytesIO
 
 from appliance.errors import Unavailable
 from appliance.exam.clinic import Node
 from appliance.exam.loopback import MODALITY, called_ae
-from appliance.exam.stage import LOOK_S, STEP_S, Failed, Stage
+from appliance.exam.material import PRIVATE_SOP_CLASS
+from appliance.exam.stage import Failed, Stage
 from appliance.exam.traits import Trait
+from appliance.store.entry import Kind, State
 from appliance.store.vault_door import VaultClient
 from appliance.store.vault_values import Enrolment
 
@@ -29,22 +30,38 @@ def clinic_sends(stage: Stage) -> str:
         answers = stage.clinic.send(stage.study, box, MODALITY)
     except Unavailable as unavailable:
         raise Failed(unavailable.reason) from None
+    sent = len(stage.study.instances)
     refused = [status for status in answers.values() if status]
-    if refused or len(answers) != len(stage.study.instances):
-        raise Failed(f"{len(refused)} instances refused, the first with 0x{refused[0]:04X}")
-    return f"{len(answers)} instances acknowledged"
+    if refused:
+        raise Failed(f"{len(refused)} of {sent} instances refused, one with 0x{refused[0]:04X}")
+    if len(answers) != sent:
+        raise Failed(f"{len(answers)} of {sent} instances were answered")
+    private = sent - len(standard(stage))
+    twice = ", each sent twice" if Trait.COERCES in stage.traits else ""
+    return f"{sent} instances acknowledged{twice}, {private} of them of a private class"
 
 
 def box_pseudonymises(stage: Stage) -> str:
-    """2: the study is frozen, and has another name."""
-    event = stage.event("parcel.pseudonymised")
-    return f"{event.detail['count']} instances, now {event.detail['pseudonym']}"
+    """2: the study is frozen, and has another name; what is of a private class stays here."""
+    events = stage.events("parcel.pseudonymised", len(standard(stage)))
+    aside = {
+        member.sop
+        for entry in stage.view.entries((), (Kind.PARCEL,))
+        for member in stage.view.members(entry.id)
+        if member.state is State.EXCLUDED
+    }
+    private = uids(stage.study.instances) - uids(standard(stage))
+    if aside != private:
+        raise Failed(f"{len(aside)} instances were excluded, {len(private)} are of a private class")
+    count = sum(int(event.detail["count"]) for event in events)
+    named = f"{count} instances, now of {events[0].detail['pseudonym']}"
+    return f"{named}; {len(aside)} of a private class excluded"
 
 
 def box_delivers(stage: Stage) -> str:
     """3: the partner has each instance once, proves it, and sees nothing of the patient."""
-    stage.event("parcel.confirmed")
-    taken = [one for one in stage.study.instances if one.Modality == "CT" and "PixelData" in one]
+    taken = standard(stage)
+    stage.events("parcel.confirmed", len(taken))
     counts = stage.partner.stored
     if len(counts) != len(taken) or set(counts.values()) != {1}:
         raise Failed(f"the partner has {sum(counts.values())} instances, {len(taken)} were taken")
@@ -63,27 +80,29 @@ def told_confirmed(stage: Stage) -> str:
 
 def partner_works(stage: Stage) -> str:
     """5: a result that refers to what was sent."""
-    (study,) = stage.partner.studies()
-    result = stage.partner.make_result(study)
+    studies = stage.partner.studies()
+    if len(studies) != 1:
+        raise Failed(f"the partner has {len(studies)} studies to work on, not one")
+    result = stage.partner.make_result(studies[0])
     return f"a {result.Modality} that refers to the study"
 
 
 def box_asks(stage: Stage) -> str:
     """6: something for me?"""
-    event = stage.event("delivery.claimed")
-    return f"{event.detail['count']} instance found and claimed"
+    events = stage.events("delivery.claimed")
+    return f"{events[0].detail['count']} instance found and claimed"
 
 
 def box_fetches(stage: Stage) -> str:
     """7: the result is durable here."""
-    stage.event("delivery.fetched")
+    stage.events("delivery.fetched")
     return "fetched instance by instance"
 
 
 def box_reconciles(stage: Stage) -> str:
     """8: validated, and under the real identity again."""
-    stage.event("delivery.validated")
-    stage.event("delivery.reconciled")
+    stage.events("delivery.validated")
+    stage.events("delivery.reconciled")
     return "validated, reconciled, read again"
 
 
@@ -92,24 +111,31 @@ def clinic_receives(stage: Stage) -> str:
     stage.release("review")
     if Trait.B007 in stage.traits:
         stage.release("pacs-warning")
-    event = stage.event("delivery.verified")
-    identity = stage.study.identity
-    acquired = {str(one.SeriesInstanceUID) for one in stage.study.instances}
-    for files in stage.clinic.pacs.stored.values():
-        home = dcmread(DicomBytesIO(files[0]))
-        if (str(home.PatientID), str(home.StudyInstanceUID)) != (
-            identity["PatientID"],
-            stage.study.uid,
-        ):
-            raise Failed("a result stands under another patient or study")
-        if str(home.SeriesInstanceUID) in acquired:
-            raise Failed("a result stands in an acquired series")
-        if pseudonym(stage).encode() in files[0]:
-            raise Failed("the pseudonym reached the PACS")
-    counts = {len(files) for files in stage.clinic.pacs.stored.values()}
-    if counts != {1}:
+    (event, *_) = stage.events("delivery.verified")
+    stored = stage.clinic.pacs.stored
+    counts = {len(files) for files in stored.values()}
+    if len(stored) != event.detail["count"] or counts != {1}:
         raise Failed("the PACS did not get the result exactly once")
-    return f"stored once, proven by {event.detail['proof']}"
+    for files in stored.values():
+        at_home(stage, files[0])
+    return f"stored once after a release, proven by {event.detail['proof']}"
+
+
+def at_home(stage: Stage, file: bytes) -> None:
+    """A result stands where it belongs, and nothing of the partner's names is left in it.
+
+    Raises:
+        Failed: another patient or study, an acquired series, the pseudonym.
+    """
+    home = dcmread(DicomBytesIO(file))
+    here = (stage.study.identity["PatientID"], stage.study.uid)
+    if (str(home.PatientID), str(home.StudyInstanceUID)) != here:
+        raise Failed("a result stands under another patient or study")
+    if str(home.SeriesInstanceUID) in stage.study.uids():
+        raise Failed("a result stands in an acquired series")
+    for event in stage.events("parcel.pseudonymised"):
+        if str(event.detail["pseudonym"]).encode() in file:
+            raise Failed("the pseudonym reached the PACS")
 
 
 def told_verified(stage: Stage) -> str:
@@ -117,20 +143,30 @@ def told_verified(stage: Stage) -> str:
     return told(stage, "delivery.verified")
 
 
-def pseudonym(stage: Stage) -> str:
-    """What the partner calls the patient."""
-    return str(stage.event("parcel.pseudonymised").detail["pseudonym"])
-
-
 def told(stage: Stage, kind: str) -> str:
     """Wait for a webhook of this kind whose signature is right."""
-    deadline = time.monotonic() + STEP_S
-    while time.monotonic() < deadline:
+
+    def look() -> str | None:
         for message in stage.partner.messages:
             if message["type"] == f"org.researchpacs.{kind}":
                 return "signed webhook received"
-        time.sleep(LOOK_S)
-    raise Failed("no signed webhook came")
+        return None
+
+    def absent() -> str:
+        forged = stage.partner.forged
+        return "no signed webhook came" + (f" ({forged} with a wrong signature)" if forged else "")
+
+    return stage.wait(look, absent)
+
+
+def standard(stage: Stage) -> Sequence[Dataset]:
+    """The instances of the study that are not of a manufacturer's own class."""
+    return [one for one in stage.study.instances if one.SOPClassUID != PRIVATE_SOP_CLASS]
+
+
+def uids(instances: Sequence[Dataset]) -> set[str]:
+    """Their SOP instance UIDs."""
+    return {str(one.SOPInstanceUID) for one in instances}
 
 
 STEPS: Mapping[str, Callable[[Stage], str]] = {
