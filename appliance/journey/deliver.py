@@ -104,13 +104,20 @@ def send_missing(
         seq: sop_class for seq, _, _, sop_class, _, _ in doors.ledger.past.arrivals(entry.id)
     }
     partner = doors.partners[entry.partner]
-    with doors.parcel_file(entry.id).open("rb") as file:
-        for member in members:
-            if member.new_sop in present:
-                continue
-            file.seek(member.start)
-            splices = deid.unpack(file.read(member.length))
+    for member in members:
+        if member.new_sop not in present:
+            splices = kept_splices(entry, doors, member)
             partner.store(outgoing(entry, doors, member, arrivals[member.seq], splices))
+
+
+def kept_splices(entry: Entry, doors: Doors, member: Member) -> Sequence[deid.Splice]:
+    """The splices of one instance, as they were kept."""
+    try:
+        with doors.parcel_file(entry.id).open("rb") as file:
+            file.seek(member.start)
+            return deid.unpack(file.read(member.length))
+    except (FileNotFoundError, ValueError):
+        raise Refusal("D09", "the parcel's splices are missing or damaged on the disk") from None
 
 
 def outgoing(
