@@ -19,8 +19,9 @@ from appliance.console.lines import done_lines, held_lines, quarantined_lines, w
 from appliance.errors import CODES, ProfileError, Refusal, Unavailable, Undecided
 from appliance.exam.traits import Trait
 from appliance.profile import Profile, parse
-from appliance.service import clock
+from appliance.service import clock, parts
 from appliance.service.facts import findings
+from appliance.service.place import Place
 from appliance.service.subjects import enrolled, listed_subjects, withdrawn
 from appliance.service.supervisor import supervise
 from appliance.service.verify import verified
@@ -151,10 +152,7 @@ def serve(
         if listen is not None:
             arguments += ["--listen", f"{listen[0]}:{listen[1]}"]
         return supervise(data, arguments)
-    # A part alone needs what the parts are made of; every other command answers without it.
-    from appliance.service import parts  # noqa: PLC0415
-
-    parts.run(part, parts.Place(at(profile, listen), data), console)
+    parts.run(part, Place(at(profile, listen), data), console)
     return 0
 
 

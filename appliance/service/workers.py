@@ -23,12 +23,16 @@ LONGEST_S = 600.0
 
 
 class Pool:
-    """`cores - 1` processes, at least one, started at the first piece of work."""
+    """`cores - 1` processes, at least one; started by `start`, else at the first piece of work."""
 
     def __init__(self) -> None:
         self._processes = max(1, (os.cpu_count() or 2) - 1)
         self._lock = Lock()
         self._pool: ProcessPoolExecutor | None = None
+
+    def start(self, work: Callable[[Given], Made], nothing: Given) -> None:
+        """Let the processes load what they need before the first study waits for them."""
+        self._started().submit(work, nothing)
 
     def run(self, work: Callable[[Given], Made], pieces: Sequence[Given]) -> list[Made | None]:
         """Results in the order of the pieces; `None` where the worker died, twice."""
