@@ -213,9 +213,11 @@ def test_after_kill_9_everything_that_was_acknowledged_is_there(tmp_path: Path) 
             data = explicit(made(number=number))
             if number % 1000 == 30:
                 os.kill(server.pid, signal.SIGKILL)
-            if push(association, data, instance=f"1.2.3.4.{number}") != 0:
+            status = push(association, data, instance=f"1.2.3.4.{number}")
+            if status != 0:
                 break
             acknowledged[f"1.2.3.4.{number}"] = data
+        assert number % 1000 >= 30, f"answered {status} before the kill"
         server.wait()
         server.stdout.close()
     assert len(acknowledged) >= 50
