@@ -1,5 +1,6 @@
 """What stands in an instance, for routing, for the plan and for the leak guard; nothing is changed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
@@ -18,6 +19,8 @@ LONGEST_NEEDLE = 256
 SHORTEST_ISSUER = 6
 
 _ISSUER = 0x00100021
+# It stands in the output as it came.
+_SOP_CLASS = re.compile(r"[0-9.]{1,64}", re.ASCII)
 # Besides every person's name: what identifies the patient, his examination and his order.
 _IDENTIFYING = frozenset(
     {
@@ -93,7 +96,7 @@ def facts(root: Item, data: memoryview) -> Facts:
         Refusal: D01 without SOP class or SOP instance.
     """
     top = Top(root, data)
-    if not top.text(0x00080016) or not top.text(0x00080018):
+    if not _SOP_CLASS.fullmatch(top.text(0x00080016)) or not top.text(0x00080018):
         raise Refusal("D01", "it has no SOP Class UID or no SOP Instance UID")
     uids, needles = _collected(root, data, top.charset)
     return Facts(

@@ -42,6 +42,9 @@ class Rule(NamedTuple):
     vr: str
 
 
+# A worker lives long; odd files must not fill its memory with rules for tags of their own.
+MOST_REMEMBERED = 2048
+
 DATES = frozenset(["DA", "DT", "TM"])
 TEXTS = frozenset(["LO", "LT", "SH", "ST", "UC", "UR", "UT", "AE"])
 # Numbers and arrays of them, in which no text stands.
@@ -94,6 +97,8 @@ class Place:
         """The rule for a tag which the bytes say is of this VR."""
         known = self._rules.get((tag, vr))
         if known is None:
+            if len(self._rules) > MOST_REMEMBERED:
+                self._rules.clear()
             known = self._rules[tag, vr] = decided(self._book, self.path, tag, vr)
         return known
 
@@ -101,6 +106,8 @@ class Place:
         """The level of the items of a sequence."""
         place = self._inner.get(tag)
         if place is None:
+            if len(self._inner) > MOST_REMEMBERED:
+                self._inner.clear()
             place = self._inner[tag] = Place(self._book, (*self.path, tag))
         return place
 
@@ -136,7 +143,7 @@ def _never_kept(tag: int) -> bool:
         bool(group & 1)
         or not tag & 0xFFFF
         or group in _FOREIGN_GROUPS
-        or (group & 0xFF00 in (0x5000, 0x6000) and group & 0xFF <= 0xFE)
+        or group & 0xFF00 in (0x5000, 0x6000)
         or (group & 0xFF00 == 0x7F00 and group != _IMAGE_PIXELS)
         or tag in _FORMER
         or not _named(tag)

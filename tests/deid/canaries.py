@@ -35,7 +35,9 @@ def canary(number: int, vr: str) -> bytes:
 def planted(tags: list[int]) -> dict[int, object]:
     """An element for each tag; a sequence holds a comment, which its own row removes."""
     return {
-        tag: [{0x00204000: canary(number, "LT")}] if vr_of(tag) == "SQ" else canary(number, vr_of(tag))
+        tag: [{0x00204000: canary(number, "LT")}]
+        if vr_of(tag) == "SQ"
+        else canary(number, vr_of(tag))
         for number, tag in enumerate(tags, 1)
         if tag not in STRUCTURE
     }

@@ -124,7 +124,8 @@ def test_nothing_survives_beside_the_table(place):
     tag = int.from_bytes(BESIDE[place][:2], "little") << 16
     tag |= int.from_bytes(BESIDE[place][2:4], "little")
     data = b"".join(
-        piece for _, piece in sorted([*split(made({})), (tag, BESIDE[place])], key=lambda pair: pair[0])
+        piece
+        for _, piece in sorted([*split(made({})), (tag, BESIDE[place])], key=lambda pair: pair[0])
     )
     output = deidentified(data)
     assert b"CNRY" not in output
@@ -136,7 +137,9 @@ def split(data: bytes) -> list[tuple[int, bytes]]:
     """The explicit short elements of a data set, by tag."""
     found, at = [], 0
     while at < len(data):
-        group, number, size = (int.from_bytes(data[at + n : at + n + 2], "little") for n in (0, 2, 6))
+        group, number, size = (
+            int.from_bytes(data[at + n : at + n + 2], "little") for n in (0, 2, 6)
+        )
         found.append((group << 16 | number, data[at : at + 8 + size]))
         at += 8 + size
     return found
@@ -190,4 +193,3 @@ def test_the_plan_must_know_every_uid():
     plan = plan_for(deid.scan(data, EXPLICIT))
     with pytest.raises(Refusal, match="D09"):
         deid.apply(data, EXPLICIT, replace(plan, uids={"1.2.3.4.5.6": "2.25.1"}))
-

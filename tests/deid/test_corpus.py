@@ -96,7 +96,9 @@ def test_no_original_uid_is_left_and_the_guard_agrees(policy):
     for path in readable(SMALL):
         data, _, facts, outcome = outcome_of(path, policy)
         output = finished(data, outcome)
-        assert [uid for uid in facts.uids if len(uid) > 8 and uid.encode() in output] == [], path.name
+        assert [uid for uid in facts.uids if len(uid) > 8 and uid.encode() in output] == [], (
+            path.name
+        )
         plan = plan_for(facts)
         guard.verify(
             output,
@@ -122,7 +124,11 @@ def test_a_second_run_gives_the_same_bytes_and_another_stamp_the_same_likeness()
 def test_pixels_are_kept_ranges_and_come_out_as_they_came_in():
     for path in readable(SMALL):
         data, syntax, _, outcome = outcome_of(path)
-        pixels = [e for e in read(data, coding_of(syntax)).elements if e.tag >> 16 == 0x7FE0 and e.tag & 0xFFFF]
+        pixels = [
+            e
+            for e in read(data, coding_of(syntax)).elements
+            if e.tag >> 16 == 0x7FE0 and e.tag & 0xFFFF
+        ]
         for element in pixels:
             assert any(
                 isinstance(s, Keep) and s.start <= element.start and element.stop <= s.stop

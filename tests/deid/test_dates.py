@@ -131,7 +131,9 @@ def test_shifted_dates_stay_consistent_at_every_depth():
 
 
 @pytest.mark.parametrize("policy", [OPEN, SHIFT, KEEP_DATES])
-@pytest.mark.parametrize("options", [(), ("retain_patient_characteristics", "retain_device_identity")])
+@pytest.mark.parametrize(
+    "options", [(), ("retain_patient_characteristics", "retain_device_identity")]
+)
 def test_a_birth_date_never_stays(policy, options):
     output = parsed(deidentified(made(DATED), policy=with_options(policy, *options)))
     births = [e for e in output.iterall() if e.tag == 0x00100030]
@@ -180,7 +182,9 @@ def test_the_suv_can_still_be_computed_after_a_shift():
             0x00080021: b"20200302",
             0x00080031: b"000130",
             0x00101030: b"70",
-            0x00540016: [{0x00181072: b"235900", 0x00181078: b"20200301235900", 0x00181074: b"4e8"}],
+            0x00540016: [
+                {0x00181072: b"235900", 0x00181078: b"20200301235900", 0x00181074: b"4e8"}
+            ],
         }
     )
     policy = with_options(SHIFT, "retain_patient_characteristics")

@@ -26,7 +26,9 @@ def test_the_table_has_the_counts_of_its_readme():
     }  # fmt: skip
     loaded = tables()
     assert len(loaded.entries) == 617 + 34
-    assert sum(len(places) for iod in loaded.types.values() for places in iod.values()) == 6753 + 112
+    assert (
+        sum(len(places) for iod in loaded.types.values() for places in iod.values()) == 6753 + 112
+    )
     assert len(loaded.texts) == 185
     assert len(loaded.dummies) == 21
 
