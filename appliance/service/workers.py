@@ -13,6 +13,8 @@ from signal import SIG_IGN, SIGINT, signal
 from threading import Lock, Thread
 from typing import TypeVar
 
+from appliance.errors import Unavailable
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -29,13 +31,18 @@ class Pool:
         self._processes = max(1, (os.cpu_count() or 2) - 1)
         self._lock = Lock()
         self._pool: ProcessPoolExecutor | None = None
+        self._ending = False
 
     def start(self, work: Callable[[Given], Made], nothing: Given) -> None:
         """Let the processes load what they need before the first study waits for them."""
         self._started().submit(work, nothing)
 
     def run(self, work: Callable[[Given], Made], pieces: Sequence[Given]) -> list[Made | None]:
-        """Results in the order of the pieces; `None` where the worker died, twice."""
+        """Results in the order of the pieces; `None` where the worker died, twice.
+
+        Raises:
+            Unavailable: the pool was stopped meanwhile.
+        """
         pool = self._started()
         futures: list[Future[Made]] = []
         try:
@@ -47,8 +54,13 @@ class Pool:
 
     def stop(self) -> None:
         """End the processes; work under way is lost and will be done again."""
-        if self._pool is not None:
-            self._drop(self._pool)
+        with self._lock:
+            self._ending = True
+            pool = self._pool
+        if pool is not None:
+            self._drop(pool)
+            # Until its own thread has ended, Python complains at the exit of what it left behind.
+            pool.shutdown(wait=True)
 
     def _alone(self, work: Callable[[Given], Made], piece: Given) -> Made | None:
         pool = self._started()
@@ -60,6 +72,8 @@ class Pool:
 
     def _started(self) -> ProcessPoolExecutor:
         with self._lock:
+            if self._ending:
+                raise Unavailable("this appliance is ending")
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
                     self._processes, mp_context=get_context("spawn"), initializer=bounded
