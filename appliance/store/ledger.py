@@ -189,8 +189,9 @@ class Ledger:
     ) -> None:
         self._book.do(
             "UPDATE entry SET state = ?, code = ?, reason = ?, crashes = 0, waits = 0,"
-            " not_before = 0, waiting_since = NULL WHERE id = ?",
-            (state, code, reason, entry.id),
+            " not_before = 0, waiting_since = ? WHERE id = ?",
+            # Absent stays absent until it answers: the next try does not begin two weeks anew.
+            (state, code, reason, entry.waiting_since if code == "absent" else None, entry.id),
         )
         # Tried again by itself and held for the same reason: the same hold, nobody is told twice.
         if state is State.HELD and entry.code == code:

@@ -174,3 +174,21 @@ def test_a_hold_remembers_where_it_goes_on(tmp_path: Path) -> None:
     entry = bench.entry()
     assert (entry.state, entry.resume, entry.code) == (State.HELD, "PSEUDONYMISED", "D05")
     bench.ledger.close()
+
+
+def test_an_absent_neighbour_is_tried_every_hour_and_stays_one_hold(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.live("unavailable")
+    bench.now_s += ABSENT_AFTER_S
+    bench.live("unavailable")
+    held = bench.entry()
+    assert held.code == "absent"
+    bench.ledger.requeue({"neighbour": "an hour later"})
+    assert bench.entry().state is State.FROZEN
+    bench.live("unavailable")
+    again = bench.entry()
+    assert (again.state, again.code, again.since_s) == (State.HELD, "absent", held.since_s)
+    bench.ledger.requeue({"neighbour": "two hours later"})
+    bench.live("done")
+    assert bench.entry().state is State.PSEUDONYMISED
+    bench.ledger.close()
