@@ -18,9 +18,20 @@ def dcmtk(program: str, *words: object) -> "subprocess.CompletedProcess[str]":
 
 
 def storescu_words(port: int, files: Sequence[Path], called: str = CALLED) -> list[str]:
-    """storescu with these files, one association, in their order."""
+    """storescu with these files, one association, in their order, also after a refusal."""
     names = [str(path) for path in files]
-    return ["storescu", "-v", "-aet", CALLING, "-aec", called, "127.0.0.1", str(port), *names]
+    return [
+        "storescu",
+        "-v",
+        "-nh",
+        "-aet",
+        CALLING,
+        "-aec",
+        called,
+        "127.0.0.1",
+        str(port),
+        *names,
+    ]
 
 
 def storescu(port: int, files: Sequence[Path], called: str = CALLED) -> list[str]:
