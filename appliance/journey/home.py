@@ -173,6 +173,13 @@ def sent_to_partner(entry: Entry, doors: Doors, project: Project) -> tuple[reid.
     sops = frozenset(member.new_sop for member in mine)
     if not sops:
         raise Refusal("Q03", CODES["Q03"].en)
+    # A series that this delivery goes on with is its own; the others it may refer to.
+    mine_too = {row.series for row in doors.ledger.view.returned(entry.id)}
+    already = {
+        uid: home
+        for uid, home in doors.ledger.past.home_already(entry.partner, entry.pstudy).items()
+        if uid not in mine_too
+    }
     others = frozenset(
         pseudo
         for pseudo, original in kept.uids.items()
@@ -183,7 +190,7 @@ def sent_to_partner(entry: Entry, doors: Doors, project: Project) -> tuple[reid.
             study=kept.study,
             pseudonym=kept.pseudonym,
             uids={pseudo: uid for pseudo, uid in kept.uids.items() if pseudo not in others}
-            | doors.ledger.past.home_already(entry.partner, entry.pstudy),
+            | already,
             sops=sops,
             k_uid=kept.k_uid,
             offset_days=kept.offset_days,
@@ -295,8 +302,7 @@ def judge(statuses: Mapping[str, int], entry: Entry) -> None:
 
 def every_image(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]) -> None:
     """find-image: in each of our series exactly our instances."""
-    for series in sorted({row.new_series for row in rows}):
-        ours = frozenset(row.new_sop for row in rows if row.new_series == series)
+    for series, ours in ours_by_series(doors, entry, rows).items():
         found = doors.clinic.images(peer, entry.study, series)
         if found is None:
             raise Undecided(
@@ -310,7 +316,17 @@ def every_image(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]
 def counted(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]) -> None:
     """find-series: our series with our count."""
     counts = doors.clinic.series_counts(peer, entry.study)
-    for series in sorted({row.new_series for row in rows}):
-        ours = sum(1 for row in rows if row.new_series == series)
-        if counts.get(series) != ours:
-            raise Unavailable(f"the PACS lists {counts.get(series, 0)} of {ours} instances")
+    for series, ours in ours_by_series(doors, entry, rows).items():
+        if counts.get(series) != len(ours):
+            raise Unavailable(f"the PACS lists {counts.get(series, 0)} of {len(ours)} instances")
+
+
+def ours_by_series(
+    doors: Doors, entry: Entry, rows: Sequence[Returned]
+) -> Mapping[str, frozenset[str]]:
+    """What stands in each of our series: this delivery, and what came home into it before."""
+    return {
+        series: frozenset(row.new_sop for row in rows if row.new_series == series)
+        | doors.ledger.past.home_in(entry.study, series)
+        for series in sorted({row.new_series for row in rows})
+    }

@@ -105,13 +105,24 @@ class Past:
         return {str(sop): str(series) for sop, series in rows}
 
     def home_already(self, partner: str, pstudy: str) -> dict[str, str]:
-        """Returned → clinical SOP instance of what this partner sent home and the PACS keeps."""
+        """Returned → clinical UID of the instances and series that came home and that the PACS keeps."""
         rows = self._book.rows(
-            "SELECT r.sop, r.new_sop FROM returned r JOIN entry e ON e.id = r.entry"
-            " WHERE e.partner = ? AND e.pstudy = ? AND e.state IN ('VERIFIED', 'ACKED', 'PURGED')",
+            "SELECT r.sop, r.new_sop, r.series, r.new_series FROM returned r JOIN entry e"
+            " ON e.id = r.entry WHERE e.partner = ? AND e.pstudy = ?"
+            " AND e.state IN ('VERIFIED', 'ACKED', 'PURGED')",
             (partner, pstudy),
         )
-        return {str(sop): str(new_sop) for sop, new_sop in rows}
+        pairs = {str(sop): str(new_sop) for sop, new_sop, _, _ in rows}
+        return pairs | {str(series): str(new_series) for _, _, series, new_series in rows}
+
+    def home_in(self, study: str, new_series: str) -> frozenset[str]:
+        """The clinical instances of a series that came home earlier."""
+        rows = self._book.rows(
+            "SELECT r.new_sop FROM returned r JOIN entry e ON e.id = r.entry WHERE e.study = ?"
+            " AND r.new_series = ? AND e.state IN ('VERIFIED', 'ACKED', 'PURGED')",
+            (study, new_series),
+        )
+        return frozenset(str(row[0]) for row in rows)
 
     def erasable(self, now: Now, keep_s: float) -> tuple[int, ...]:
         """Arrivals on which nothing rests any more, `keep_s` after the last of it (withdrawn: now)."""
