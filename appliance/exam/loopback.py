@@ -38,7 +38,8 @@ def loopback(
 ) -> Profile:
     """Only loopback addresses are left; `ports` are ours and the PACS's.
 
-    Under `one-ae` the project is found by enrolment, as in a hospital that gives one AE title.
+    Under `one-ae` the project is found by enrolment, as in a hospital that gives one AE title. What
+    the project takes is left out: it may not want the CT study that is walked.
     """
     project = examined(profile)
     ours, pacs = ports
@@ -59,6 +60,7 @@ def loopback(
     tree["partners"] = [partner]
     (walked,) = [one for one in tree["projects"] if one["code"] == project.code]
     walked |= {"partners": [partner["name"]], "settle_min": SETTLE_MIN, "release": "automatic"}
+    walked["take"] = []
     walked["results"] = {"release": "review", "send_to": "pacs"}
     route = {"called_ae": None} if Trait.ONE_AE in traits else {"subjects": "any"}
     walked["route"] = {**walked["route"], "calling_ae": [], **route}
