@@ -8,6 +8,8 @@ from copy import deepcopy
 
 import pytest
 import yaml
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from appliance.profile import parse
 from appliance.store.entry import Kind, State
@@ -358,3 +360,15 @@ def test_a_refused_wish_is_told_and_changes_nothing(box: Box, partner) -> None:
     kinds = [event.kind for event in box.ledger.view.events_since(0, 1000)]
     assert "decision.ignored" in kinds
     assert box.only(PARCEL).state is State.CONFIRMED
+
+
+def test_a_patient_born_on_the_day_of_our_dummy_dates_is_not_held_for_it(box_of, partner) -> None:
+    changed = tree()
+    changed["projects"][0]["deid"] = {}
+    box = box_of(changed)
+    enhanced = dcmread(CT.parent / "emri_small.dcm")
+    enhanced.PatientID, enhanced.PatientBirthDate = "PAT-4711", "20000101"
+    box.receive([Dataset(enhanced)])
+    box.run()
+    assert states(box) == [("DEM", "lab", 1, "CONFIRMED")]
+    assert b"20000101" in b"".join(partner.witness), "our own dummy dates stand in it"
