@@ -5,7 +5,9 @@ decision leads on.
 """
 
 from copy import deepcopy
+from pathlib import Path
 
+import data_store
 import pytest
 import yaml
 from pydicom import dcmread
@@ -366,7 +368,8 @@ def test_a_patient_born_on_the_day_of_our_dummy_dates_is_not_held_for_it(box_of,
     changed = tree()
     changed["projects"][0]["deid"] = {}
     box = box_of(changed)
-    enhanced = dcmread(CT.parent / "emri_small.dcm")
+    enhanced = dcmread(Path(data_store.__file__).parent / "data" / "emri_small.dcm")
+    del enhanced.PatientIdentityRemoved
     enhanced.PatientID, enhanced.PatientBirthDate = "PAT-4711", "20000101"
     box.receive([Dataset(enhanced)])
     box.run()
