@@ -143,9 +143,11 @@ def test_an_unknown_trait_is_a_usage_error_that_names_the_traits(tmp_path: Path)
 @pytest.mark.parametrize("said", ["", "print('morning page here')", "print('ready')"])
 def test_an_appliance_that_does_not_start_is_a_failure_in_words(said: str) -> None:
     command = [sys.executable, "-c", f"{said}\nraise SystemExit(4)"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        with pytest.raises(Failed, match=r"`appliance serve` ended with 4 before it was ready"):
-            ready(process)
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        pytest.raises(Failed, match=r"`appliance serve` ended with 4 before it was ready"),
+    ):
+        ready(process)
 
 
 def test_a_profile_without_a_project_to_examine_is_refused(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def partner_is_busy(stage: Stage) -> Stage:
 
 
 def partner_lost_the_bytes(stage: Stage) -> Stage:
-    stage.partner._give = lambda query: Response(status=404)
+    stage.partner._give = lambda _: Response(status=404)
     return stage
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from appliance.exam.loopback import loopback
 from appliance.exam.run import START, Result, examine
 from appliance.exam.stage import Page
 from appliance.exam.steps import STEPS
 from appliance.exam.traits import Trait
 from appliance.profile import Profile, parse
 
-DEMO = Path(__file__).parents[2] / "examples" / "demo.yaml"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNS = {
     "an easy PACS": frozenset(),
     "a PACS that refuses": frozenset(
@@ -48,11 +49,29 @@ class Listener:
 
 @pytest.fixture(scope="module")
 def demo() -> Profile:
-    return parse(DEMO.read_text(encoding="utf-8"))
+    return parse((EXAMPLES / "demo.yaml").read_text(encoding="utf-8"))
 
 
 def test_every_trait_has_its_run() -> None:
     assert frozenset().union(*RUNS.values()) == frozenset(Trait)
+
+
+@pytest.mark.parametrize("trait", [None, *Trait])
+def test_no_address_of_the_hospital_is_left_in_an_exam(trait: Trait | None) -> None:
+    hospital = parse((EXAMPLES / "hospital.yaml").read_text(encoding="utf-8"))
+    here = "http://127.0.0.1:1/"
+    traits = frozenset({trait} if trait else ())
+    changed = loopback(hospital, traits, (1111, 2222), here, here)
+    hosts = [changed.clinic.listen.host, *(peer.host for peer in changed.clinic.peers)]
+    assert set(hosts) == {"127.0.0.1"}
+    assert [partner.send.url for partner in changed.partners] == [here]
+    assert [hook.url for hook in changed.notifications.webhooks] == [here]
+    assert changed.notifications.email is None
+    assert (changed.device.proxy, changed.device.time.servers) == (None, ())
+    (walked,) = changed.projects
+    (project, *_) = [one for one in hospital.projects if one.partners]
+    assert walked.deid == project.deid
+    assert walked.take == ()
 
 
 # Four processes start, a study settles for a second, a partner is polled: seven to nine seconds.
