@@ -36,6 +36,11 @@ class Morning:
         """A page."""
         return self._kept(self.session.get(self.address + path, timeout=10))
 
+    def look(self, path: str) -> None:
+        """Any address, whatever it answers."""
+        answer = self.session.get(self.address + path, timeout=10)
+        self.seen.append(f"{answer.headers}\n{answer.text}")
+
     def sign_in(self, password: str, person: str = "Desk") -> str:
         """With the printed password; gives the page behind it."""
         token = _TOKEN.search(self.get("sign-in"))
