@@ -3,17 +3,17 @@
 Same received bytes, same plan, same version: same output, to the byte.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from appliance.deid.elements import Coding, read
 from appliance.deid.encoding import element, part10, sequence
 from appliance.deid.facts import Facts, facts
+from appliance.deid.likeness import STAMP, likeness
 from appliance.deid.objects import admit, coding_of
 from appliance.deid.rewriting import Given, Rewriting
 from appliance.deid.rules import places
-from appliance.deid.splices import Keep, Splice, joined
+from appliance.deid.splices import Splice, joined
 from appliance.deid.tables import Tables, tables
 from appliance.deid.top import Top
 from appliance.deid.values import Words
@@ -21,8 +21,7 @@ from appliance.errors import Refusal
 from appliance.profile import Policy
 
 # LO: more would be cut by receivers.
-LONGEST_STAMP = 64
-_STAMP = 0x00120063
+LONGESTSTAMP = 64
 _LONGITUDINAL = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
 
 
@@ -44,7 +43,7 @@ class Plan:
 class Outcome:
     """The partner's version of an instance.
 
-    `likeness` is equal for outputs that differ in nothing but (0012,0063) and our version.
+    `likeness` is equal for outputs that say the same, whatever (0012,0063) and the coding are.
     `counts` says how often each act was done, `claims` are the codes of CID 7050 that were written.
     """
 
@@ -80,13 +79,13 @@ def applied(data: bytes | memoryview, syntax: str, plan: Plan, by: Tables) -> Ou
     ours = _ours(seen, plan, by, coding)
     level = {tag: pieces for tag, pieces in rewriting.level(root, place) if tag not in ours}
     level |= ours
-    body = [(tag, piece) for tag in sorted(level) for piece in level[tag]]
+    body = [piece for tag in sorted(level) for piece in level[tag]]
     instance = plan.uids[seen.sop_instance]
     ahead = part10(seen.sop_class, instance, syntax)
     return Outcome(
         sop_instance=instance,
-        splices=joined([ahead, *(piece for _, piece in body)]),
-        likeness=_likeness(syntax, (piece for tag, piece in body if tag != _STAMP), view),
+        splices=joined([ahead, *body]),
+        likeness=likeness(level, view, coding, syntax),
         counts=dict(rewriting.counts),
         claims=_claims(plan.policy, by),
     )
@@ -98,13 +97,13 @@ def _ours(seen: Facts, plan: Plan, by: Tables, coding: Coding) -> dict[int, list
     if instance is None:
         raise Refusal("D09", "the instance's UID is not in the plan")
     pseudonym = plan.pseudonym.encode()
-    stamp = "\\".join(text[:LONGEST_STAMP] for text in plan.stamp).encode()
+    stamp = "\\".join(text[:LONGESTSTAMP] for text in plan.stamp).encode()
     written: tuple[tuple[int, str, bytes], ...] = (
         (0x00080018, "UI", instance.encode()),
         (0x00100010, "PN", pseudonym),
         (0x00100020, "LO", pseudonym),
         (0x00120062, "CS", b"YES"),
-        (_STAMP, "LO", stamp),
+        (STAMP, "LO", stamp),
         (0x00200010, "SH", plan.study_code.encode()),
         (0x00280303, "CS", _LONGITUDINAL[plan.policy.dates.policy].encode()),
     )
@@ -132,11 +131,3 @@ def _claims(policy: Policy, by: Tables) -> tuple[str, ...]:
     )
     active = {option for option in policy.options if not option.endswith("_dates")} | {dated, ""}
     return tuple(code for code, _, option in by.claims if option in active)
-
-
-def _likeness(syntax: str, pieces: Iterable[Splice], view: memoryview) -> str:
-    """Neither stamp nor file meta: a new version of ours is no new instance."""
-    digest = sha256(syntax.encode() + b"\0")
-    for piece in pieces:
-        digest.update(view[piece.start : piece.stop] if isinstance(piece, Keep) else piece)
-    return digest.hexdigest()
