@@ -181,6 +181,11 @@ CODES: dict[str, Code] = {
     "Q16": Code("too large or too deep", "trop gros ou trop profond"),
     "Q17": Code("a pseudonym is left after rewriting", "un pseudonyme reste après réécriture"),
     "Q18": Code("a date that cannot be told", "date ambiguë", _GO_OR_REFUSE),
+    "corrected": Code(
+        "made from images that were corrected since: compare, then release or refuse",
+        "fait à partir d'images corrigées depuis : comparer, puis libérer ou refuser",
+        _GO_OR_REFUSE,
+    ),
     "pacs-warning": Code(
         "the PACS stored the result with a warning: look at it there, then release or refuse",
         "le PACS a rangé le résultat avec un avertissement : vérifier sur place, puis libérer ou refuser",

@@ -9,6 +9,7 @@ from pynetdicom.association import Association
 
 from appliance.dicom.asking import association, lost
 from appliance.dicom.storage import MOST_CONTEXTS
+from appliance.errors import Unavailable
 from appliance.profile import Peer
 
 # SOP class not supported (PS3.7 C.5.6): our word for a presentation context that was refused.
@@ -26,15 +27,33 @@ class Instance:
     path: Path
 
 
+class Broken(Unavailable):
+    """The peer went away in the middle; `statuses` is what it had answered until then."""
+
+    def __init__(self, reason: str, statuses: Mapping[str, int]) -> None:
+        super().__init__(reason)
+        self.statuses = statuses
+
+
 def store(peer: Peer, calling_ae: str, files: Iterable[Instance]) -> Mapping[str, int]:
     """Send every file; the peer's status for each SOP instance UID, exactly as it answered.
 
-    An instance whose presentation context the peer refuses has 0x0122. Raises Unavailable if
-    the peer is away, rejects, aborts or does not answer: then any of them may have arrived.
+    An instance whose presentation context the peer refuses has 0x0122. Raises Unavailable (Broken)
+    if the peer is away, rejects, aborts or does not answer: then any of them may have arrived.
     """
     # Files go out byte for byte; without this pynetdicom decodes and encodes them anew.
     _config.STORE_SEND_CHUNKED_DATASET = True
     statuses: dict[str, int] = {}
+    try:
+        _store(peer, calling_ae, files, statuses)
+    except Unavailable as lost_peer:
+        raise Broken(lost_peer.reason, statuses) from lost_peer
+    return statuses
+
+
+def _store(
+    peer: Peer, calling_ae: str, files: Iterable[Instance], statuses: dict[str, int]
+) -> None:
     for some in _per_association(list(files)):
         pairs = list(dict.fromkeys((one.sop_class, one.syntax) for one in some))
         contexts = [build_context(sop_class, syntax) for sop_class, syntax in pairs]
@@ -49,7 +68,6 @@ def store(peer: Peer, calling_ae: str, files: Iterable[Instance]) -> Mapping[str
                     if (one.sop_class, one.syntax) in accepted
                     else CONTEXT_REFUSED
                 )
-    return statuses
 
 
 def _per_association(files: Sequence[Instance]) -> Iterator[list[Instance]]:

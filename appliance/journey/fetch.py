@@ -11,7 +11,6 @@ from appliance.errors import CODES, Refusal
 from appliance.journey.deliver import set_digest
 from appliance.journey.doors import Doors
 from appliance.journey.permission import partner_stands, project_of, subject_stands
-from appliance.journey.pseudonymise import MADE
 from appliance.partner.dicomweb import DicomWeb
 from appliance.profile import Qido
 from appliance.store.entry import Done, Entry, Kind, NewEntry, Returned, State
@@ -45,7 +44,8 @@ def something_for_me(partner: str, doors: Doors, now: Now) -> int:
 def offered(parcel: Entry, doors: Doors) -> tuple[Returned, ...]:
     """The instances of a study that the partner lists and that are neither ours nor known."""
     web = doors.partners[parcel.partner]
-    sent = doors.ledger.past.sent(parcel.study, parcel.project, parcel.partner, MADE)
+    # Of any parcel: some of it may have left before the rest was held, excluded or withdrawn.
+    sent = doors.ledger.past.sent(parcel.study, parcel.project, parcel.partner, tuple(State))
     ours = frozenset(member.new_series for member in sent)
     known = doors.ledger.past.known_returns(parcel.partner, parcel.pstudy)
     found: list[Returned] = []

@@ -10,17 +10,16 @@ from hashlib import sha256
 from shutil import rmtree
 
 from appliance import ENGINE, keyed, reid
-from appliance.dicom.find import StudyMatch
-from appliance.dicom.send import Instance
+from appliance.dicom.send import Broken, Instance
 from appliance.errors import CODES, Refusal, Unavailable, Undecided
 from appliance.journey.doors import Doors
+from appliance.journey.ground import ground_of, sent_to_partner
 from appliance.journey.permission import clinic_peer, project_of, subject_stands, trusted_time
-from appliance.journey.work import Homecoming, Verdict
+from appliance.journey.work import Fetched, Homecoming, Verdict, validated
 from appliance.journey.work import reconcile as reconciled_file
-from appliance.profile import Peer, Project
+from appliance.profile import Peer
 from appliance.store.entry import Done, Entry, Returned, State
 from appliance.store.files import keep_file, sync_folder
-from appliance.store.vault import Kept
 from appliance.timing import Now
 
 # C-STORE statuses (PS3.4 B.2.3): 0000 kept; Bxxx kept with a warning; A7xx no room just now.
@@ -28,7 +27,6 @@ WARNING = 0xB000
 NO_ROOM = 0xA700
 KIND_MASK = 0xF000
 ROOM_MASK = 0xFF00
-LEFT = ("DELIVERED", "CONFIRMED", "PURGED")
 
 
 def validate(entry: Entry, doors: Doors, now: Now) -> Done:
@@ -42,12 +40,18 @@ def validate(entry: Entry, doors: Doors, now: Now) -> Done:
     project = project_of(doors, entry.project, now)
     subject_stands(doors, entry)
     sent, _ = sent_to_partner(entry, doors, project)
-    files = returned_files(entry, doors)
-    checked = reid.validate(files, sent, reid.Expectation(entry.pstudy, entry.settled))
-    rows = {item.sop: item for item in doors.ledger.view.returned(entry.id)}
-    if {item.sop_instance for item in checked} != set(rows):
-        raise Refusal("Q14", "what was fetched is not what was offered")
-    return Done(State.VALIDATED, notes={"count": len(checked)})
+    if doors.ledger.past.named_before(entry.id):
+        raise Refusal("Q07", CODES["Q07"].en)
+    rows = doors.ledger.view.returned(entry.id)
+    checked = judged(entry, doors, sent)
+    return Done(
+        State.VALIDATED,
+        # The partner's list is hearsay; what counts stands in the file.
+        returned=tuple(
+            replace(row, sop_class=item.sop_class) for row, item in zip(rows, checked, strict=True)
+        ),
+        notes={"count": len(checked)},
+    )
 
 
 def reconcile(entry: Entry, doors: Doors, now: Now) -> Done:
@@ -60,10 +64,8 @@ def reconcile(entry: Entry, doors: Doors, now: Now) -> Done:
     """
     project = project_of(doors, entry.project, now)
     subject_stands(doors, entry)
-    sent, kept = sent_to_partner(entry, doors, project)
-    patient = patient_now(doors, clinic_peer(doors, project), kept)
-    files = returned_files(entry, doors)
-    checked = reid.validate(files, sent, reid.Expectation(entry.pstudy, entry.settled))
+    ground = ground_of(entry, doors, project)
+    checked = judged(entry, doors, ground.sent)
     introduced = frozenset().union(*(item.introduced for item in checked))
     stamp = reid.Stamp(ENGINE, doors.digest)
     rows = doors.ledger.view.returned(entry.id)
@@ -71,8 +73,8 @@ def reconcile(entry: Entry, doors: Doors, now: Now) -> Done:
         Homecoming(
             row.number,
             doors.home_file(entry.id, row.number, "dcm"),
-            sent,
-            patient,
+            ground.sent,
+            ground.patient,
             introduced,
             stamp,
         )
@@ -80,8 +82,36 @@ def reconcile(entry: Entry, doors: Doors, now: Now) -> Done:
     ]
     results: list[Returned] = []
     for row, answer in zip(rows, doors.workers.run(reconciled_file, cases), strict=True):
-        results.append(reconciled(entry, doors, row, answer, sent))
-    return Done(State.RECONCILED, returned=tuple(results))
+        results.append(reconciled(entry, doors, row, answer, ground.sent))
+    return Done(State.RECONCILED, {"ground": ground.name()}, returned=tuple(results))
+
+
+def judged(entry: Entry, doors: Doors, sent: reid.Sent) -> tuple[reid.Returned, ...]:
+    """R0–R4 over the fetched files, in a worker: what is made to kill its reader kills that.
+
+    Raises:
+        Refusal: Q01–Q06, Q14 (bytes changed on the disk, or not what was offered), Q15, Q16.
+        Undecided: Q09, corrected.
+    """
+    rows = doors.ledger.view.returned(entry.id)
+    files = tuple(
+        (row.sop, doors.home_file(entry.id, row.number, "dcm"), row.digest) for row in rows
+    )
+    case = Fetched(files, sent, reid.Expectation(entry.pstudy, entry.settled))
+    (answer,) = doors.workers.run(validated, [case])
+    if answer is None:
+        raise Refusal("Q16", CODES["Q16"].en)
+    if isinstance(answer, Verdict):
+        raise verdict(answer)
+    offered = [(row.sop, row.series) for row in rows]
+    if [(item.sop_instance, item.series) for item in answer] != offered:
+        raise Refusal("Q14", "what was fetched is not what was offered")
+    return answer
+
+
+def verdict(answer: Verdict) -> Refusal | Undecided:
+    """What a worker found, as the word that the walk knows."""
+    return (Undecided if answer.held else Refusal)(answer.code, answer.reason)
 
 
 def reconciled(
@@ -95,7 +125,7 @@ def reconciled(
     if answer is None:
         raise Refusal("Q16", CODES["Q16"].en)
     if isinstance(answer, Verdict):
-        raise (Undecided if answer.held else Refusal)(answer.code, answer.reason)
+        raise verdict(answer)
     _, file = answer
     keep_file(doors.home_file(entry.id, row.number, "home.dcm"), (file,))
     return replace(
@@ -109,9 +139,12 @@ def reconciled(
 def store(entry: Entry, doors: Doors, now: Now) -> Done:
     """C-STORE to the clinic's PACS, after a person's release; what it lists is not sent again.
 
+    Who it is about is asked once more: has anything changed since it was reconciled, all rules are
+    asked again.
+
     Raises:
-        Undecided: review, clock, pacs-warning, pacs-refused, absent, dossier/C07.
-        Refusal: Q13, Q14 (bytes changed on the disk).
+        Undecided: review, clock, Q11, Q12, pacs-warning, pacs-refused, absent, dossier/C07.
+        Refusal: Q03, Q13, Q14 (bytes changed on the disk).
         Unavailable: the PACS.
     """
     project = project_of(doors, entry.project, now)
@@ -120,10 +153,17 @@ def store(entry: Entry, doors: Doors, now: Now) -> Done:
     if project.results.release == "review" and "review" not in entry.settled:
         raise Undecided("review", CODES["review"].en)
     peer = clinic_peer(doors, project)
+    if ground_of(entry, doors, project).name() != entry.ground:
+        return Done(State.FETCHED, notes={"again": "what it rests on has changed"})
     rows = doors.ledger.view.returned(entry.id)
     present = stored_already(doors, peer, entry, rows)
     missing = [row for row in rows if row.new_sop not in present]
-    statuses = doors.clinic.store(peer, [instance(entry, doors, row) for row in missing])
+    try:
+        statuses = doors.clinic.store(peer, [instance(entry, doors, row) for row in missing])
+    except Broken as broken:
+        # What it keeps now will not be sent again: a warning would never be seen.
+        warned(broken.statuses, entry)
+        raise
     judge(statuses, entry)
     return Done(State.STORED, notes={"count": len(rows), "peer": peer.name})
 
@@ -164,54 +204,6 @@ def purge(entry: Entry, doors: Doors, now: Now) -> Done:
     return Done(State.PURGED)
 
 
-def sent_to_partner(entry: Entry, doors: Doors, project: Project) -> tuple[reid.Sent, Kept]:
-    """What this partner may refer to: what was sent to it of this study, and nothing else."""
-    kept = doors.vault.resolve(entry.project, entry.pstudy)
-    if kept is None or kept.study != entry.study:
-        raise Refusal("Q03", CODES["Q03"].en)
-    mine = doors.ledger.past.sent(entry.study, entry.project, entry.partner, LEFT)
-    sops = frozenset(member.new_sop for member in mine)
-    if not sops:
-        raise Refusal("Q03", CODES["Q03"].en)
-    # A series that this delivery goes on with is its own; the others it may refer to.
-    mine_too = {row.series for row in doors.ledger.view.returned(entry.id)}
-    already = {
-        uid: home
-        for uid, home in doors.ledger.past.home_already(entry.partner, entry.pstudy).items()
-        if uid not in mine_too
-    }
-    others = frozenset(
-        pseudo
-        for pseudo, original in kept.uids.items()
-        if pseudo not in sops and original in doors.ledger.past.sops_of(entry.study)
-    )
-    return (
-        reid.Sent(
-            study=kept.study,
-            pseudonym=kept.pseudonym,
-            uids={pseudo: uid for pseudo, uid in kept.uids.items() if pseudo not in others}
-            | already,
-            sops=sops,
-            k_uid=kept.k_uid,
-            offset_days=kept.offset_days,
-            shifted=project.deid.dates.policy == "shift",
-        ),
-        kept,
-    )
-
-
-def returned_files(entry: Entry, doors: Doors) -> Mapping[str, bytes]:
-    """The fetched bytes by SOP instance, unchanged since they came.
-
-    Raises:
-        Refusal: Q14.
-    """
-    files: dict[str, bytes] = {}
-    for row in doors.ledger.view.returned(entry.id):
-        files[row.sop] = unchanged(doors, entry, row, "dcm", row.digest)
-    return files
-
-
 def unchanged(doors: Doors, entry: Entry, row: Returned, kind: str, digest: str) -> bytes:
     """A staged file, if it still is what was kept."""
     try:
@@ -221,53 +213,6 @@ def unchanged(doors: Doors, entry: Entry, row: Returned, kind: str, digest: str)
     if sha256(file).hexdigest() != digest:
         raise Refusal("Q14", CODES["Q14"].en)
     return file
-
-
-def patient_now(doors: Doors, peer: Peer, kept: Kept) -> reid.PatientNow:
-    """R7: exactly one match in the PACS, the same person; his values of today.
-
-    Raises:
-        Undecided: Q11, Q12.
-        Unavailable: the PACS does not answer; the old values are never used instead.
-    """
-    matches = doors.clinic.study(peer, kept.study)
-    if not matches:
-        raise Undecided("Q11", CODES["Q11"].en)
-    if len(matches) > 1 or not same_person(matches[0], kept.identity):
-        raise Undecided("Q12", CODES["Q12"].en)
-    return current(matches[0], kept.identity)
-
-
-def same_person(match: StudyMatch, snapshot: Mapping[str, str]) -> bool:
-    """Same Patient ID; birth date and sex not contradicted (a name may be corrected)."""
-    return match.patient_id.strip() == snapshot["patient_id"].strip() and all(
-        not told or not known or told == known
-        for told, known in (
-            (match.birth_date.strip(), snapshot["birth_date"].strip()),
-            (match.sex.strip(), snapshot["sex"].strip()),
-        )
-    )
-
-
-def current(match: StudyMatch, snapshot: Mapping[str, str]) -> reid.PatientNow:
-    """The PACS's values; where it does not tell, those that came with the images."""
-
-    def value(told: str, known: str) -> str:
-        return told or snapshot.get(known, "")
-
-    return reid.PatientNow(
-        PatientID=value(match.patient_id, "patient_id"),
-        IssuerOfPatientID=value(match.issuer, "issuer"),
-        PatientName=value(match.patient_name, "patient_name"),
-        PatientBirthDate=value(match.birth_date, "birth_date"),
-        PatientSex=value(match.sex, "sex"),
-        StudyDate=value(match.study_date, "study_date"),
-        StudyTime=value(match.study_time, "study_time"),
-        AccessionNumber=value(match.accession, "accession"),
-        StudyID=value(match.study_id, "study_id"),
-        ReferringPhysicianName=value(match.referring_physician, "referring_physician"),
-        StudyDescription=value(match.study_description, "study_description"),
-    )
 
 
 def instance(entry: Entry, doors: Doors, row: Returned) -> Instance:
@@ -289,15 +234,19 @@ def stored_already(
 
 def judge(statuses: Mapping[str, int], entry: Entry) -> None:
     """Every status counts: kept, warned, no room, refused."""
+    warned(statuses, entry)
     for status in sorted(statuses.values()):
-        word = f"0x{status:04X}"
         if status & ROOM_MASK == NO_ROOM:
-            raise Unavailable(f"the PACS has no room just now ({word})")
-        if status & KIND_MASK == WARNING:
-            if "pacs-warning" not in entry.settled:
-                raise Undecided("pacs-warning", f"{CODES['pacs-warning'].en} ({word})")
-        elif status:
-            raise Undecided("pacs-refused", f"{CODES['pacs-refused'].en} ({word})")
+            raise Unavailable(f"the PACS has no room just now (0x{status:04X})")
+        if status and status & KIND_MASK != WARNING:
+            raise Undecided("pacs-refused", f"{CODES['pacs-refused'].en} (0x{status:04X})")
+
+
+def warned(statuses: Mapping[str, int], entry: Entry) -> None:
+    """A person looks at what the PACS kept with a warning: it may have changed whose it is."""
+    for status in sorted(statuses.values()):
+        if status & KIND_MASK == WARNING and "pacs-warning" not in entry.settled:
+            raise Undecided("pacs-warning", f"{CODES['pacs-warning'].en} (0x{status:04X})")
 
 
 def every_image(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]) -> None:

@@ -4,7 +4,7 @@ A verdict on an instance comes back as a value: exceptions do not cross a proces
 """
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +12,7 @@ from zlib import crc32
 
 from appliance import deid, reid
 from appliance.deid import Facts, Outcome, Plan, guard
-from appliance.errors import Refusal, Undecided
+from appliance.errors import CODES, Refusal, Undecided
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,54 @@ def _bytes(job: Job) -> memoryview:
 
 
 @dataclass(frozen=True)
+class Fetched:
+    """A delivery as it was fetched: by SOP instance where each file lies, and its digest."""
+
+    files: tuple[tuple[str, Path, str], ...]
+    sent: reid.Sent
+    expectation: reid.Expectation
+
+
+class _OneAtATime(Mapping[str, bytes]):
+    """The files of a delivery, of which only the one that is looked at is in memory.
+
+    Raises:
+        Refusal: Q14, the bytes are not those that were fetched.
+    """
+
+    def __init__(self, files: tuple[tuple[str, Path, str], ...]) -> None:
+        self._files = {sop: (path, digest) for sop, path, digest in files}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __getitem__(self, sop: str) -> bytes:
+        path, digest = self._files[sop]
+        try:
+            file = path.read_bytes()
+        except FileNotFoundError:
+            raise Refusal("Q14", CODES["Q14"].en) from None
+        if sha256(file).hexdigest() != digest:
+            raise Refusal("Q14", CODES["Q14"].en)
+        return file
+
+
+def validated(case: Fetched) -> tuple[reid.Returned, ...] | Verdict:
+    """R0–R4: what a delivery holds, in the order of its files."""
+    try:
+        return reid.validate(_OneAtATime(case.files), case.sent, case.expectation)
+    except Refusal as refusal:
+        return Verdict(0, refusal.code, refusal.reason, held=False)
+    except Undecided as undecided:
+        return Verdict(0, undecided.code, undecided.reason, held=True)
+    except MemoryError:
+        return Verdict(0, "Q16", CODES["Q16"].en, held=False)
+
+
+@dataclass(frozen=True)
 class Homecoming:
     """One returned instance and what it needs to become a clinical one again."""
 
@@ -148,4 +196,6 @@ def reconcile(case: Homecoming) -> tuple[int, bytes] | Verdict:
         return Verdict(case.number, refusal.code, refusal.reason, held=False)
     except Undecided as undecided:
         return Verdict(case.number, undecided.code, undecided.reason, held=True)
+    except MemoryError:
+        return Verdict(case.number, "Q16", CODES["Q16"].en, held=False)
     return case.number, file

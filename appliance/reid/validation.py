@@ -11,7 +11,7 @@ from pydicom import Dataset
 from appliance.errors import CODES, Refusal, Undecided
 from appliance.reid.acceptance import kind_of
 from appliance.reid.reading import UNREADABLE, lenient, read
-from appliance.reid.references import closed, introduced
+from appliance.reid.references import closed, introduced, places
 from appliance.reid.values import Expectation, Returned, Sent
 
 # As many as a study has slices, several times over.
@@ -25,13 +25,14 @@ def validate(
 
     Raises:
         Refusal: Q01–Q06, Q15, Q16.
-        Undecided: Q09.
+        Undecided: Q09, corrected.
     """
     if len(files) > MOST_INSTANCES:
         raise Refusal("Q16", CODES["Q16"].en)
     returned: list[Returned] = []
     patients: set[str] = set()
     looks: set[bool] = set()
+    named: set[str] = set()
     for file in files.values():
         ds = read(file)
         with lenient():
@@ -39,6 +40,7 @@ def validate(
                 returned.append(_accepted(ds, sent))
                 patients.add(_text(ds, "PatientID"))
                 _of_study(ds, sent, expectation)
+                named |= {uid for place in places(ds) for uid in place.values} & sent.superseded
             except UNREADABLE:
                 raise Refusal("Q01", CODES["Q01"].en) from None
         looks.add(kind_of(returned[-1].sop_class).look)
@@ -46,6 +48,8 @@ def validate(
     _closed(files, sent, frozenset(returned))
     if True in looks and "Q09" not in expectation.settled:
         raise Undecided("Q09", CODES["Q09"].en)
+    if named and "corrected" not in expectation.settled:
+        raise Undecided("corrected", CODES["corrected"].en)
     return tuple(returned)
 
 

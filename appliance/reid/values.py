@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 class Sent:
     """What left of one study to one partner for one project, and the way back.
 
-    `uids` maps every pseudonymous UID to the original, `sops` are the pseudonymous instances that
-    really left; `shifted` says whether dates were moved by `offset_days`.
+    `uids` maps every pseudonymous UID that left to the original, `sops` are all pseudonymous
+    instances, also those that were made and held back; `superseded` those of which a correction
+    left later; `shifted` says whether dates were moved by `offset_days`.
     """
 
     study: str
@@ -19,6 +20,7 @@ class Sent:
     k_uid: bytes = field(repr=False)
     offset_days: int = field(repr=False)
     shifted: bool
+    superseded: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)

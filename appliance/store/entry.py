@@ -43,6 +43,7 @@ class Entry:
 
     Ages (`*_s`) are device seconds. `study` and `patient_id` are the clinic's, `pstudy` and
     `pseudonym` the partner's; no page or message shows the first two. `members` counts instances.
+    `ground` names what a delivery was reconciled with: patient of the PACS, sent set, profile.
     """
 
     id: int
@@ -78,6 +79,7 @@ class Entry:
     members: int
     excluded: int
     quarantined: int
+    ground: str
 
 
 @dataclass(frozen=True)

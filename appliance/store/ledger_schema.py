@@ -60,4 +60,9 @@ STEPS: tuple[str, ...] = (
     DROP INDEX entry_state;
     CREATE INDEX entry_due ON entry (state, not_before);
     """,
+    """
+    ALTER TABLE entry ADD COLUMN ground TEXT NOT NULL DEFAULT '';
+    CREATE INDEX returned_sop ON returned (sop);
+    CREATE INDEX returned_series ON returned (series);
+    """,
 )

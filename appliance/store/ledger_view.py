@@ -15,7 +15,7 @@ _ENTRY = """
         CASE kind WHEN 'delivery' THEN (SELECT count(*) FROM returned WHERE entry = e.id)
             ELSE (SELECT count(*) FROM member WHERE entry = e.id) END,
         (SELECT count(*) FROM member WHERE entry = e.id AND state IN ('EXCLUDED', 'REPEATED')),
-        (SELECT count(*) FROM member WHERE entry = e.id AND state = 'QUARANTINED')
+        (SELECT count(*) FROM member WHERE entry = e.id AND state = 'QUARANTINED'), ground
     FROM entry e"""
 _MEMBER = (
     "SELECT seq, sop, state, code, new_sop, new_series, likeness, digest, version, start, length"
@@ -153,6 +153,7 @@ def _entry(row: Sequence[Value]) -> Entry:
         members=_int(row[30]),
         excluded=_int(row[31]),
         quarantined=_int(row[32]),
+        ground=text[33],
     )
 
 

@@ -124,6 +124,28 @@ class Past:
         )
         return frozenset(str(row[0]) for row in rows)
 
+    def named_before(self, delivery: int) -> bool:
+        """Whether another delivery of the project has a UID of this one, and not for the same thing.
+
+        A home UID depends on the returned one alone: the same twice would be one in the PACS. What
+        was refused before it was reconciled has none.
+        """
+        rows = self._book.rows(
+            "WITH mine AS (SELECT r.sop, r.series, r.digest, e.* FROM returned r JOIN entry e"
+            " ON e.id = r.entry WHERE e.id = ?), named AS ("
+            " SELECT o.entry, o.new_sop, m.project, m.id FROM mine m JOIN returned o"
+            " ON o.sop = m.sop JOIN entry e ON e.id = o.entry"
+            " WHERE e.study <> m.study OR o.digest <> m.digest UNION ALL"
+            " SELECT o.entry, o.new_sop, m.project, m.id FROM mine m JOIN returned o"
+            " ON o.series = m.series JOIN entry e ON e.id = o.entry"
+            " WHERE e.study <> m.study OR e.partner <> m.partner)"
+            " SELECT 1 FROM named n JOIN entry e ON e.id = n.entry WHERE e.id < n.id"
+            " AND e.project = n.project AND (n.new_sop <> ''"
+            " OR e.state NOT IN ('QUARANTINED', 'REFUSED', 'EXCLUDED')) LIMIT 1",
+            (delivery,),
+        )
+        return bool(rows)
+
     def erasable(self, now: Now, keep_s: float) -> tuple[int, ...]:
         """Arrivals on which nothing rests any more, `keep_s` after the last of it (withdrawn: now)."""
         rows = self._book.rows(
