@@ -5,33 +5,35 @@ Exit codes: 0 done · 1 failed · 2 usage · 3 partly done · 4 refused by a rul
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
+from sqlite3 import DatabaseError
 from typing import ParamSpec
 
 import click
 
 from appliance import VERSION
 from appliance.console.lines import done_lines, held_lines, quarantined_lines, way_lines
-from appliance.errors import CODES, ProfileError, Refusal, Unavailable, Undecided
+from appliance.errors import ProfileError, Refusal, Unavailable, Undecided
 from appliance.exam.traits import Trait
-from appliance.profile import Profile, parse
 from appliance.service import clock, parts
+from appliance.service.deciding import decide, described
 from appliance.service.facts import findings
 from appliance.service.place import Place
 from appliance.service.subjects import enrolled, listed_subjects, withdrawn
 from appliance.service.supervisor import supervise
+from appliance.service.typed import Address, Traits, at, known, read_profile
 from appliance.service.verify import verified
-from appliance.store.decisions import Decision, Decisions, hold_of
-from appliance.store.entry import Entry, State
+from appliance.store.decisions import Decision, Decisions
+from appliance.store.entry import State
 from appliance.store.ledger_view import LedgerView
 
 DATA = Path("/var/lib/research-pacs")
 Given = ParamSpec("Given")
 PROFILE = Path("/etc/research-pacs/profile.yaml")
+EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, 3 partly done, 4 refused by a rule."
 EXITS = {ProfileError: 4, Refusal: 4, Undecided: 4, Unavailable: 1}
 
 
@@ -46,11 +48,18 @@ def spoken(command: Callable[Given, int | None]) -> Callable[Given, None]:
             for problem in error.problems:
                 click.echo(f"profile: {problem}", err=True)
             code = EXITS[ProfileError]
-        except (Refusal, Undecided, Unavailable) as error:
+        except Undecided as error:
+            click.echo(f"appliance: {error.reason}", err=True)
+            code = EXITS[Undecided]
+        except (Refusal, Unavailable) as error:
             click.echo(f"appliance: {error}", err=True)
             code = EXITS[type(error)]
         except OSError as error:
-            click.echo(f"appliance: {error.strerror}: {error.filename}", err=True)
+            click.echo(f"appliance: {error}", err=True)
+            code = EXITS[Unavailable]
+        except DatabaseError as error:
+            words = f"a data file cannot be read ({error}): see `appliance verify`"
+            click.echo(f"appliance: {words}", err=True)
             code = EXITS[Unavailable]
         sys.exit(code)
 
@@ -75,46 +84,14 @@ profile_option = click.option(
     help="The profile.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+# SQLite counts as far as that.
+entry_argument = click.argument("entry", type=click.IntRange(1, 2**63 - 1))
 person_option = click.option(
     "--person", default="command line", show_default=True, help="Who decides, for the audit."
 )
 
 
-class Address(click.ParamType[tuple[str, int]]):
-    """HOST:PORT."""
-
-    name = "HOST:PORT"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        """Split at the last colon; the port is a number."""
-        if isinstance(value, tuple):
-            return str(value[0]), int(value[1])
-        host, _, port = str(value).rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65_535:
-            self.fail(f"{value} is not HOST:PORT, such as 127.0.0.1:8080", param, ctx)
-        return host, int(port)
-
-
-class Traits(click.ParamType[frozenset[Trait]]):
-    """TRAIT,TRAIT."""
-
-    name = "TRAITS"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[Trait]:
-        """Split at the commas; every name is a trait's."""
-        named = [word.strip() for word in str(value).split(",") if word.strip()]
-        strange = [word for word in named if word not in set(Trait)]
-        if strange:
-            words = f"there is no trait {', '.join(strange)}; the traits are {', '.join(Trait)}"
-            self.fail(words, param, ctx)
-        return frozenset(Trait(word) for word in named)
-
-
-@click.group()
+@click.group(epilog=EPILOG)
 @click.version_option(VERSION)
 def main() -> None:
     """The box between the clinic and the research partner."""
@@ -144,7 +121,11 @@ def serve(
     console: tuple[str, int],
     part: str | None,
 ) -> int:
-    """Run the appliance in the foreground; prints `ready` when it accepts."""
+    """Run the appliance; prints `ready` when it accepts.
+
+    It stays in the foreground until Ctrl-C or SIGTERM. Secrets are read from
+    $CREDENTIALS_DIRECTORY/NAME.
+    """
     profile = read_profile(profile_path)
     if part is None:
         arguments = ["--profile", str(profile_path), "--data", str(data)]
@@ -154,23 +135,6 @@ def serve(
         return supervise(data, arguments)
     parts.run(part, Place(at(profile, listen), data), console)
     return 0
-
-
-def read_profile(path: Path) -> Profile:
-    """The profile, or every mistake in it."""
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"the profile {path} cannot be read: {error}") from None
-
-
-def at(profile: Profile, listen: tuple[str, int] | None) -> Profile:
-    """The profile, listening elsewhere where the command line says so."""
-    if listen is None:
-        return profile
-    door = profile.clinic.listen.model_copy(update={"host": listen[0], "port": listen[1]})
-    clinic = profile.clinic.model_copy(update={"listen": door})
-    return profile.model_copy(update={"clinic": clinic})
 
 
 @main.command()
@@ -221,108 +185,98 @@ def held(profile_path: Path, data: Path, as_json: bool) -> None:  # noqa: FBT001
     click.echo("\n".join(held_lines(entries, language)))
 
 
-def described(entry: Entry) -> Mapping[str, str | int | list[str]]:
-    """An entry without anything that names the clinic's patient or study."""
-    return {
-        "entry": entry.id,
-        "kind": entry.kind.value,
-        "state": entry.state.value,
-        "project": entry.project,
-        "partner": entry.partner,
-        "n": entry.n,
-        "count": entry.members,
-        "code": entry.code,
-        "reason": entry.reason,
-        "since": entry.wall_since,
-        "offers": list(CODES[entry.code].offers) if entry.code in CODES else [],
-    }
-
-
 @main.command()
-@click.argument("entry", type=int)
+@entry_argument
 @click.argument("projects", nargs=-1, required=True)
+@profile_option
 @data_option
 @person_option
 @spoken
-def assign(entry: int, projects: tuple[str, ...], data: Path, person: str) -> None:
+def assign(
+    entry: int, projects: tuple[str, ...], profile_path: Path, data: Path, person: str
+) -> None:
     """Give the held study ENTRY to one or more PROJECTS."""
-    decide(data, Decision("assign", entry, person, "", projects))
+    known(profile_path, *projects)
+    note(data, Decision("assign", entry, person, "", projects))
 
 
 @main.command()
-@click.argument("entry", type=int)
+@entry_argument
 @click.option("--reason", default="", help="Why, for the audit.")
 @data_option
 @person_option
 @spoken
 def release(entry: int, reason: str, data: Path, person: str) -> None:
     """Let the held ENTRY go on; all rules are asked again."""
-    decide(data, Decision("release", entry, person, reason))
+    note(data, Decision("release", entry, person, reason))
 
 
 @main.command()
-@click.argument("entry", type=int)
+@entry_argument
 @click.option("--reason", default="", help="Why, for the audit.")
 @data_option
 @person_option
 @spoken
 def exclude(entry: int, reason: str, data: Path, person: str) -> None:
-    """Put the held ENTRY aside: it is not taken, and that is no error."""
-    decide(data, Decision("exclude", entry, person, reason))
+    """Put the held ENTRY aside: it is not taken, which is no error."""
+    note(data, Decision("exclude", entry, person, reason))
 
 
 @main.command()
-@click.argument("entry", type=int)
+@entry_argument
 @click.option("--reason", required=True, help="Why, for the audit.")
 @data_option
 @person_option
 @spoken
 def refuse(entry: int, reason: str, data: Path, person: str) -> None:
     """Refuse the held ENTRY for good."""
-    decide(data, Decision("refuse", entry, person, reason))
+    note(data, Decision("refuse", entry, person, reason))
 
 
-def decide(data: Path, decision: Decision) -> None:
-    """Write a decision for the walk, if the entry waits for just that."""
-    entry = LedgerView(data / "ledger" / "ledger.db").entry(decision.entry)
-    if entry is None or entry.state is not State.HELD:
-        raise Undecided("review", f"entry {decision.entry} does not wait: see `appliance held`")
-    offers = CODES[entry.code].offers if entry.code in CODES else ()
-    if decision.verb not in offers:
-        words = ", ".join(offers) or "nothing: mend the cause"
-        raise Undecided("review", f"entry {entry.id} ({entry.code}) offers {words}")
-    with closing(Decisions(data / "console" / "console.db")) as decisions:
-        noted = decisions.note(
-            replace(decision, hold=hold_of(entry), wall=clock.wall().isoformat())
-        )
-    if noted is None:
-        raise Undecided("review", f"somebody has decided entry {entry.id} already")
-    click.echo(f"noted: {decision.verb} {entry.id}; the walk takes it within a second")
+def note(data: Path, decision: Decision) -> None:
+    """Decide, and say that it was heard."""
+    decide(data, decision)
+    click.echo(f"noted: {decision.verb} {decision.entry}; the walk takes it within a second")
 
 
 @main.command()
 @data_option
 @spoken
 def password(data: Path) -> None:
-    """Make a new password for the morning page and show it once; everybody is signed out."""
-    decisions = Decisions(data / "console" / "console.db")
-    click.echo(decisions.new_password(clock.wall().isoformat()))
-    decisions.close()
+    """Make a new password for the morning page, shown once.
+
+    Everybody is signed out.
+    """
+    path = data / "console" / "console.db"
+    if not path.exists():
+        raise Unavailable(f"no morning page was ever started on {data}: its first start says one")
+    with closing(Decisions(path)) as decisions:
+        click.echo(decisions.new_password(clock.wall().isoformat()))
 
 
 @main.group()
 def subjects() -> None:
-    """The people of a project: enrolment, given pseudonyms, withdrawal."""
+    """Enrol, list and withdraw the subjects of a project."""
 
 
 @subjects.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--project", required=True, help="The project's code.")
+@profile_option
 @data_option
 @spoken
-def import_subjects(file: Path, project: str, data: Path) -> None:
-    """Enrol the patients of a CSV FILE: PatientID, and optionally IssuerOfPatientID, Pseudonym."""
-    click.echo(f"{enrolled(file, project, data)} enrolled")
+def import_subjects(file: Path, project: str, profile_path: Path, data: Path) -> None:
+    """Enrol the patients of a CSV FILE, all or none.
+
+    The first line names the columns: PatientID, and if wanted IssuerOfPatientID and Pseudonym.
+    """
+    known(profile_path, project)
+    try:
+        click.echo(f"{enrolled(file, project, data)} enrolled")
+    except ProfileError as error:
+        for problem in error.problems:
+            click.echo(f"{file.name}: {problem}", err=True)
+        sys.exit(EXITS[ProfileError])
 
 
 @subjects.command("list")
@@ -331,7 +285,7 @@ def import_subjects(file: Path, project: str, data: Path) -> None:
 @json_option
 @spoken
 def list_subjects(project: str, data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """List the project's pseudonyms and whether each subject still takes part."""
+    """List pseudonyms and whether each subject still takes part."""
     rows = listed_subjects(project, data)
     if as_json:
         click.echo(json.dumps({"subjects": [{"pseudonym": n, "standing": s} for n, s in rows]}))
@@ -345,7 +299,10 @@ def list_subjects(project: str, data: Path, as_json: bool) -> None:  # noqa: FBT
 @data_option
 @spoken
 def withdraw_subject(pseudonym: str, data: Path) -> None:
-    """Withdraw a subject: nothing more leaves, received bytes go, what left is named for recall."""
+    """Withdraw a subject: nothing more of it leaves.
+
+    Received bytes go; what has left is named, to be recalled.
+    """
     withdrawn(pseudonym, data)
     click.echo("withdrawn; the walk stops what is under way within a second")
 
@@ -355,7 +312,7 @@ def withdraw_subject(pseudonym: str, data: Path) -> None:
 @json_option
 @spoken
 def verify(data: Path, as_json: bool) -> int:  # noqa: FBT001 - click passes flags so
-    """Check audit chain, journal checksums, and ledger against spool; changes nothing."""
+    """Check audit, journal, ledger and spool; changes nothing."""
     problems = verified(data)
     if as_json:
         click.echo(json.dumps({"problems": problems}))
@@ -384,7 +341,11 @@ def verify(data: Path, as_json: bool) -> int:  # noqa: FBT001 - click passes fla
 @json_option
 @spoken
 def exam(profile_path: Path, traits: frozenset[Trait], stay: bool, as_json: bool) -> int:  # noqa: FBT001 - click passes flags so
-    """Walk one study out and one result home between a synthetic clinic and partner."""
+    """Walk one study out and one result home, step by step.
+
+    A synthetic clinic and a synthetic partner stand around a real appliance in a folder of its
+    own; nothing leaves this machine. Ends with PASS, or names the step that failed.
+    """
     profile = read_profile(profile_path)
     # Only an exam needs a clinic and a partner; every other command answers without them.
     from appliance.exam import run, telling  # noqa: PLC0415
@@ -396,4 +357,4 @@ def exam(profile_path: Path, traits: frozenset[Trait], stay: bool, as_json: bool
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="appliance")
