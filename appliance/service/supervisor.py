@@ -15,9 +15,12 @@ from tempfile import TemporaryDirectory
 from appliance.errors import Unavailable
 
 PARTS = ("vault", "walk", "receive", "console")
-# A part that falls so often in ten minutes will not be cured by starting it again.
-MOST_FALLS = 3
+# A start that fails says so at once. Later a part may fall more often than one entry can make the
+# walk fall before it is held (timing.MOST_CRASHES), and a full disk may be cleared: the clinic's
+# door stays open meanwhile. What falls more often in ten minutes is not cured by starting it again.
+MOST_FALLS_AT_START, MOST_FALLS = 3, 12
 WITHIN_S = 600.0
+LONGEST_PAUSE_S = 15.0
 STOP_S = 15.0
 # What a wrong profile or a second start ends with: starting again would not help.
 FINAL = (2, 4)
@@ -25,12 +28,13 @@ FINAL = (2, 4)
 
 @dataclass
 class Part:
-    """One child: its process, whether it accepts, when it fell."""
+    """One child: its process, whether it accepts, when it fell and when it is started again."""
 
     name: str
     process: subprocess.Popen[bytes]
     ready: bool = False
     falls: list[float] = field(default_factory=list)
+    again_s: float | None = None
 
 
 def supervise(data: Path, arguments: Sequence[str]) -> int:
@@ -81,15 +85,17 @@ def watch(
             said = True
             sys.stdout.write("ready\n")
             sys.stdout.flush()
+        most = MOST_FALLS if said else MOST_FALLS_AT_START
         for part in parts.values():
             code = part.process.poll()
             if code is None:
                 continue
-            if code in FINAL or fell_too_often(part):
+            if part.again_s is None and (fell(part) > most or code in FINAL):
                 sys.stderr.write(f"appliance: {part.name} ended with {code}; stopping\n")
                 return code if code > 0 else 1
-            path = Path(str(door.getsockname()))
-            part.ready, part.process = False, start(part.name, arguments, path)
+            if part.again_s is not None and time.monotonic() >= part.again_s:
+                path = Path(str(door.getsockname()))
+                part.process, part.again_s = start(part.name, arguments, path), None
     return 0
 
 
@@ -103,11 +109,18 @@ def heard(door: socket.socket) -> str:
     return named[0] if "READY=1" in words and named else ""
 
 
-def fell_too_often(part: Part) -> bool:
-    """Whether a part fell more than a few times in ten minutes."""
+def fell(part: Part) -> int:
+    """Note a fall and when to start again; gives how often it fell in ten minutes."""
     now = time.monotonic()
+    part.ready = False
     part.falls = [*(at for at in part.falls if now - at < WITHIN_S), now]
-    return len(part.falls) > MOST_FALLS
+    part.again_s = now + pause_s(len(part.falls))
+    return len(part.falls)
+
+
+def pause_s(falls: int) -> float:
+    """The first fall costs no time; then 1, 2, 4 s and so on."""
+    return min(LONGEST_PAUSE_S, 2.0 ** (falls - 2)) if falls > 1 else 0.0
 
 
 def start(name: str, arguments: Sequence[str], notify: Path) -> "subprocess.Popen[bytes]":
