@@ -1,8 +1,10 @@
 """RECEIVED → parcels: a settled study is routed, permitted, and frozen for each partner."""
 
+from dataclasses import replace
+
 from appliance.errors import CODES, Refusal, Unavailable, Undecided
 from appliance.journey.doors import Doors
-from appliance.journey.permission import project_of
+from appliance.journey.permission import one_person, project_of
 from appliance.profile import Profile, Project
 from appliance.store.arrivals import Arrival
 from appliance.store.entry import Done, Entry, Kind, Member, NewEntry, State
@@ -41,6 +43,7 @@ def freeze(entry: Entry, doors: Doors, now: Now) -> Done:
         Unavailable: the vault, or a PACS that lists more than it has sent.
     """
     one_patient(entry, doors)
+    entry = as_first_named(entry, doors)
     projects = routed(entry, doors, now)
     for project in projects:
         admitted(entry, project, doors)
@@ -63,13 +66,20 @@ def one_patient(entry: Entry, doors: Doors) -> None:
     if not entry.patient_id:
         raise Undecided("D03", CODES["D03"].en)
     patients = doors.ledger.past.patients_in(entry.id)
-    if len(patients) > 1:
+    if not one_person(patients):
         raise Undecided("D03", CODES["D03"].en)
-    if (
-        doors.ledger.past.patients(entry.study) - patients
-        and "patient-changed" not in entry.settled
-    ):
+    known = doors.ledger.past.patients(entry.study)
+    if not one_person(patients | known) and "patient-changed" not in entry.settled:
         raise Undecided("patient-changed", CODES["patient-changed"].en)
+
+
+def as_first_named(entry: Entry, doors: Doors) -> Entry:
+    """The entry under the issuer that its study came with first, where one of the two is missing.
+
+    The subject of a study is found by issuer and Patient ID, and stays the one that it was.
+    """
+    first = doors.ledger.past.first_issuer(entry.study, entry.patient_id)
+    return replace(entry, issuer=first) if "" in (first, entry.issuer) else entry
 
 
 def routed(entry: Entry, doors: Doors, now: Now) -> tuple[Project, ...]:

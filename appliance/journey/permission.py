@@ -1,5 +1,7 @@
 """Whether a thing may still move: asked before every act, not once (law 9 of the walk)."""
 
+from collections.abc import Collection
+
 from appliance import dossier
 from appliance.errors import CODES, Refusal, Undecided
 from appliance.journey.doors import Doors
@@ -20,6 +22,15 @@ def project_of(doors: Doors, code: str, now: Now) -> Project:
     if now.trusted and dossier.expired(dossier.read(project.dossier), now.wall.date()):
         raise Undecided("dossier/C07", CODES["dossier/C07"].en)
     return project
+
+
+def one_person(patients: Collection[tuple[str, str]]) -> bool:
+    """Whether these (issuer, Patient ID) of one study are one patient.
+
+    A PACS adds the issuer that a modality leaves out; two issuers are two patients.
+    """
+    issuers = {issuer for issuer, _ in patients if issuer}
+    return len({patient for _, patient in patients}) <= 1 and len(issuers) <= 1
 
 
 def trusted_time(now: Now) -> None:

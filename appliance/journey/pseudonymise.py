@@ -9,7 +9,7 @@ from appliance import ENGINE, deid, keyed
 from appliance.deid import Facts, Plan, guard
 from appliance.errors import CODES, Undecided
 from appliance.journey.doors import Doors
-from appliance.journey.permission import partner_stands, project_of, subject_stands
+from appliance.journey.permission import one_person, partner_stands, project_of, subject_stands
 from appliance.journey.work import Batch, Job, Treated, Verdict, look, treat
 from appliance.profile import Project, Take
 from appliance.store.entry import Done, Entry, Member, State
@@ -84,7 +84,7 @@ def chosen(case: Case) -> tuple[dict[int, Facts], tuple[Member, ...]]:
             aside.append(Member(seq, facts.sop_instance, State.EXCLUDED))
         else:
             taken[seq] = facts
-    if len({(facts.issuer, facts.patient_id) for facts in taken.values()}) > 1:
+    if not one_person({(facts.issuer, facts.patient_id) for facts in taken.values()}):
         raise Undecided("D03", CODES["D03"].en)
     return taken, tuple(aside)
 

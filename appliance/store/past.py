@@ -49,6 +49,14 @@ class Past:
         )
         return frozenset((str(issuer), str(patient)) for issuer, patient in rows)
 
+    def first_issuer(self, study: str, patient_id: str) -> str:
+        """The issuer that stood beside a Patient ID when the study came first."""
+        rows = self._book.rows(
+            "SELECT issuer FROM arrival WHERE study = ? AND patient_id = ? ORDER BY seq LIMIT 1",
+            (study, patient_id),
+        )
+        return str(rows[0][0]) if rows else ""
+
     def pseudonym_of(self, study: str, project: str) -> str:
         """Under which pseudonym a study went out before; empty if it did not."""
         rows = self._book.rows(
