@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from copy import deepcopy
+from os import statvfs
 from pathlib import Path
 from random import Random
 
@@ -20,7 +21,9 @@ from appliance.errors import ProfileError
 from appliance.exam.material import ct_slice
 from appliance.exam.partner import SyntheticPartner
 from appliance.profile import parse
+from appliance.store.entry import Entry, Kind, State
 from appliance.store.ledger import Ledger
+from appliance.store.schema import NO_ROOM
 from tests.studies import CT, ct_study
 from tests.whole.dcmtk import dcmtk, storescu
 from tests.whole.device import (
@@ -68,7 +71,7 @@ def goes_on(device: Device) -> None:
     echo = ("echoscu", "-aet", CALLING, "-aec", CALLED, "127.0.0.1", device.port)
     until(lambda: dcmtk(*echo).returncode == 0, within_s=10, often_s=0.2)
     assert "Traceback" not in device.stderr
-    assert set(device.parts()) == {"vault", "walk", "receive", "console"}
+    until(lambda: set(device.parts()) == {"vault", "walk", "receive", "console"})
 
 
 def sentences(run: "subprocess.CompletedProcess[str]") -> list[str]:
@@ -142,28 +145,42 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.mark.timeout(60)  # starts an appliance, and the study walks out in the end
+# Starts an appliance; parts that fell for want of room pause for seconds; the study walks out.
+@pytest.mark.timeout(60)
 def test_a_full_disk_refuses_with_a700_and_takes_again_when_there_is_room(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    files = [tmp_path / f"{number}.dcm" for number in range(3)]
-    for path, made in zip(files, with_meta(ct_study(study="full")), strict=True):
+    files = [tmp_path / f"{number}.dcm" for number in range(4)]
+    for path, made in zip(files, with_meta(ct_study(study="full", instances=4)), strict=True):
         made.save_as(path, enforce_file_format=True)
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box" / "data").symlink_to(small_disk)
     with (
         SyntheticPartner() as partner,
-        running(small_disk, demo_tree(partner.url, ("PACS", 9))) as device,
+        running(tmp_path / "box", demo_tree(partner.url, ("PACS", 9))) as device,
     ):
         assert storescu(device.port, files[:1]) == ["Success"]
-        filler = fill(small_disk)
-        assert storescu(device.port, files[1:]) == ["Refused: OutOfResources"] * 2
+        filler = small_disk / "filler"
+        fill(filler, 0.05)
+        assert storescu(device.port, files[1:3]) == ["Refused: OutOfResources"] * 2
         assert kept(device) == 1
         assert "The disk is" in device.status()
+        # Somebody else takes the last byte: who must write falls, the clinic is still answered.
+        fill(filler, 0.0)
+        until(lambda: set(device.parts()) < {"vault", "walk", "receive", "console"})
+        assert storescu(device.port, files[3:]) == ["Refused: OutOfResources"]
         filler.unlink()
-        assert storescu(device.port, files[1:]) == ["Success"] * 2
-        until(lambda: len(partner.stored) == 3)
-        device.wait("parcel.confirmed")
+        assert storescu(device.port, files[1:]) == ["Success"] * 3
+        until(lambda: len(partner.stored) == 4)
+        until(lambda: {one.state for one in parcels(device)} == {State.CONFIRMED})
         assert set(partner.stored.values()) == {1}
+        assert NO_ROOM in device.stderr
         goes_on(device)
+
+
+def parcels(device: Device) -> tuple[Entry, ...]:
+    """What went out, or is about to."""
+    return device.view.entries((), (Kind.PARCEL,))
 
 
 def with_meta(datasets: list[Dataset]) -> list[Dataset]:
@@ -174,15 +191,17 @@ def with_meta(datasets: list[Dataset]) -> list[Dataset]:
     return datasets
 
 
-def fill(disk: Path) -> Path:
-    """Somebody's large file leaves 5 % of the disk."""
-    filler = disk / "filler"
-    room = subprocess.run(
-        ["df", "--output=size,avail", "-B1", str(disk)], capture_output=True, text=True, check=True
-    )
-    size, free = (int(word) for word in room.stdout.split()[-2:])
-    filler.write_bytes(bytes(free - size // 20))
-    return filler
+def fill(filler: Path, left: float) -> None:
+    """Somebody's file leaves this part of the disk, or takes it to the last byte."""
+    disk = statvfs(filler.parent)
+    room = disk.f_bavail * disk.f_frsize - int(left * disk.f_blocks * disk.f_frsize)
+    with filler.open("ab", buffering=0) as file:
+        file.write(bytes(room))
+        while not left:
+            try:
+                file.write(bytes(1))
+            except OSError:
+                return
 
 
 # -- what the profile says ------------------------------------------------------------------------
