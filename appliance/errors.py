@@ -120,7 +120,11 @@ CODES: dict[str, Code] = {
         _GO_OR_DROP,
         "profile",
     ),
-    "D09": Code("a check of the result failed", "une vérification du résultat a échoué"),
+    "D09": Code(
+        "a check of an instance or of its bytes failed: release to send the others without it",
+        "une vérification d'une image ou de ses octets a échoué : libérer pour envoyer les autres",
+        _GO_OR_DROP,
+    ),
     "D10": Code("subject withdrawn or project ended", "participant retiré ou projet terminé"),
     "D11": Code(
         "policy, table or key of this device is not the profile's",

@@ -150,7 +150,8 @@ def _row(entry: Entry, words: Words, waiting: str = "") -> Row:
     refused = entry.state is State.QUARANTINED
     return Row(
         number=entry.id,
-        state=_sentence(words.code(entry.code)) if refused else words.say(state),
+        # What a person may do is said where he may: there is nothing to decide any more.
+        state=_sentence(words.code(entry.code).partition(":")[0]) if refused else words.say(state),
         code=entry.code,
         project=entry.project or words.say("entry.no_project"),
         partner=entry.partner,

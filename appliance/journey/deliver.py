@@ -53,14 +53,14 @@ def confirm(entry: Entry, doors: Doors, now: Now) -> Done:
     union = doors.ledger.past.sent(entry.study, entry.project, entry.partner, states)
     found = listed(doors.partners[entry.partner], entry, union)
     expected = frozenset(member.new_sop for member in union)
-    if found - expected:
-        more = len(found - expected)
+    ever = doors.ledger.past.sent(entry.study, entry.project, entry.partner, tuple(State))
+    if strangers := found - {member.new_sop for member in ever}:
+        more = len(strangers)
         raise Unavailable(f"the partner lists {more} instances in our series that were never sent")
     mine = going(doors, entry)
     missing = frozenset(member.new_sop for member in mine) - found
     if missing:
         trusted_time(now)
-        subject_stands(doors, entry)
         send_missing(entry, doors, mine, found)
         raise Unavailable(f"the partner lists {len(missing)} instances fewer than were sent")
     if expected - found:
@@ -99,13 +99,17 @@ def set_digest(uids: frozenset[str]) -> str:
 def send_missing(
     entry: Entry, doors: Doors, members: Sequence[Member], present: frozenset[str]
 ) -> None:
-    """Each instance once: what the partner lists already is not sent again."""
+    """Each instance once, and none after the subject withdrew.
+
+    What the partner lists already is not sent again.
+    """
     arrivals = {
         seq: sop_class for seq, _, _, sop_class, _, _ in doors.ledger.past.arrivals(entry.id)
     }
     partner = doors.partners[entry.partner]
     for member in members:
         if member.new_sop not in present:
+            subject_stands(doors, entry)
             splices = kept_splices(entry, doors, member)
             partner.store(outgoing(entry, doors, member, arrivals[member.seq], splices))
 

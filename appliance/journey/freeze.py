@@ -9,7 +9,7 @@ from appliance.profile import Profile, Project
 from appliance.store.arrivals import Arrival
 from appliance.store.entry import Done, Entry, Kind, Member, NewEntry, State
 from appliance.store.vault import Enrolment
-from appliance.timing import Now, growing
+from appliance.timing import Now, growing, settled
 
 # A PACS may list objects that it never sends: after these waits the study is taken as it came.
 MOST_LISTING_WAITS = 4
@@ -44,10 +44,11 @@ def freeze(entry: Entry, doors: Doors, now: Now) -> Done:
     """
     one_patient(entry, doors)
     entry = as_first_named(entry, doors)
-    projects = routed(entry, doors, now)
-    for project in projects:
-        admitted(entry, project, doors)
-    if growing(entry.first_s, now.device_s) and "growing" not in entry.settled:
+    claiming = routed(entry, doors, now)
+    projects = tuple(project for project in claiming if admitted(entry, project, doors))
+    if not projects:
+        raise Refusal("D10", CODES["D10"].en)
+    if never_quiet(entry, doors, now) and "growing" not in entry.settled:
         raise Undecided("growing", CODES["growing"].en)
     all_here(entry, doors, projects)
     members = tuple(
@@ -58,7 +59,16 @@ def freeze(entry: Entry, doors: Doors, now: Now) -> Done:
         for project in projects
         for partner in project.partners or ("",)
     )
-    return Done(State.FROZEN, opened=opened, notes={"count": len(members)})
+    notes: dict[str, str | int] = {"count": len(members)}
+    if left := " ".join(project.code for project in claiming if project not in projects):
+        notes["withdrawn_from"] = left
+    return Done(State.FROZEN, opened=opened, notes=notes)
+
+
+def never_quiet(entry: Entry, doors: Doors, now: Now) -> bool:
+    """Whether a study has grown for too long and grows still; one that waited is only old."""
+    quiet = settled(entry.last_s, settle_min(doors.profile, entry), now.device_s)
+    return growing(entry.first_s, now.device_s) and not quiet
 
 
 def one_patient(entry: Entry, doors: Doors) -> None:
@@ -97,15 +107,18 @@ def routed(entry: Entry, doors: Doors, now: Now) -> tuple[Project, ...]:
     return tuple(project_of(doors, code, now) for code in named)
 
 
-def admitted(entry: Entry, project: Project, doors: Doors) -> None:
-    """The subject is enrolled, or enrolled now where the project or a person says so."""
+def admitted(entry: Entry, project: Project, doors: Doors) -> bool:
+    """The subject is enrolled, or enrolled now where the project or a person says so.
+
+    Not one who withdrew: that concerns this project alone.
+    """
     standing = doors.vault.standing(project.code, entry.issuer, entry.patient_id)
     if standing == "withdrawn":
-        raise withdrawn()
+        return False
     if "patient-changed" in entry.settled:
         link(entry, project, doors)
     elif standing == "enrolled":
-        return
+        return True
     elif (
         project.route.subjects == "any"
         or {"unknown-subject", "no-project"} & entry.settled
@@ -114,6 +127,7 @@ def admitted(entry: Entry, project: Project, doors: Doors) -> None:
         doors.vault.enrol(project.code, (Enrolment(entry.patient_id, entry.issuer),))
     else:
         raise Undecided("unknown-subject", CODES["unknown-subject"].en)
+    return True
 
 
 def link(entry: Entry, project: Project, doors: Doors) -> None:
@@ -123,11 +137,6 @@ def link(entry: Entry, project: Project, doors: Doors) -> None:
         doors.vault.link(project.code, entry.issuer, entry.patient_id, earlier)
     else:
         doors.vault.enrol(project.code, (Enrolment(entry.patient_id, entry.issuer),))
-
-
-def withdrawn() -> Refusal:
-    """The subject left the project: nothing of this study goes anywhere."""
-    return Refusal("D10", CODES["D10"].en)
 
 
 def all_here(entry: Entry, doors: Doors, projects: tuple[Project, ...]) -> None:

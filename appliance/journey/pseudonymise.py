@@ -1,6 +1,6 @@
 """FROZEN → PSEUDONYMISED: facts, plan, splices, leak guard; the vault knows before anything stays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -22,6 +22,10 @@ BATCH = 64
 STANDARD_ROOT = "1.2.840.10008."
 # What left, or is about to, is what a re-sent instance is compared with.
 MADE = ("PSEUDONYMISED", "DELIVERED", "CONFIRMED", "PURGED", "HELD")
+# What was put aside may have left in part: its UIDs stand for what they stood for.
+ASIDE = ("EXCLUDED", "QUARANTINED", "WITHDRAWN")
+# An instance that these concern is missed by a person before the others leave without it.
+TELLING = frozenset({"D01", "D09"})
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ def pseudonymise(entry: Entry, doors: Doors, now: Now) -> Done:
     Same received bytes, plan, policy and engine: same output, so a repeated step changes nothing.
 
     Raises:
-        Undecided: D01, D03, D04, D05, D06, D08, D12, D13, D14, correction, absent, dossier/C07.
-        Refusal: D09, D10.
+        Undecided: D01, D03, D04, D05, D06, D08, D09, D12, D13, D14, correction, absent, dossier/C07.
+        Refusal: D10.
         Unavailable: the vault.
     """
     project = project_of(doors, entry.project, now)
@@ -191,7 +195,7 @@ def searched(case: Case, item: Treated) -> Treated:
 
 def settle(case: Case, verdict: Verdict) -> Member:
     """Hold the parcel for a person, or set the one instance aside with its code."""
-    if verdict.held or (verdict.code == "D01" and "D01" not in case.entry.settled):
+    if verdict.held or verdict.code in TELLING - case.entry.settled:
         raise Undecided(verdict.code, verdict.reason)
     sop = next(m.sop for m in case.doors.ledger.view.members(case.entry.id) if m.seq == verdict.seq)
     return Member(verdict.seq, sop, State.QUARANTINED, verdict.code)
@@ -206,9 +210,8 @@ def compared(
     new. Other output is a person's decision. Gives the members and the versions of corrections.
     """
     entry = case.entry
-    known: dict[str, list[Member]] = {}
-    for member in case.doors.ledger.past.sent(entry.study, entry.project, entry.partner, MADE):
-        known.setdefault(member.sop, []).append(member)
+    known = earlier_by_sop(case, MADE)
+    aside = earlier_by_sop(case, ASIDE)
     members: dict[int, Member] = {}
     versions: dict[int, int] = {}
     for seq in sorted(made):
@@ -217,7 +220,7 @@ def compared(
         if any(member.likeness == likeness for member in earlier):
             members[seq] = Member(seq, sop, State.REPEATED)
             continue
-        version = 1 + max((member.version for member in earlier), default=0)
+        version = next_version(earlier, aside.get(sop, []), likeness)
         if version > 1 and "exclude-correction" in entry.settled:
             members[seq] = Member(seq, sop, State.EXCLUDED, "correction")
             continue
@@ -231,12 +234,37 @@ def compared(
     return members, versions
 
 
+def earlier_by_sop(case: Case, states: Collection[str]) -> dict[str, list[Member]]:
+    """What was made before of each instance, in this partner's parcels of these states."""
+    entry = case.entry
+    found: dict[str, list[Member]] = {}
+    for member in case.doors.ledger.past.sent(entry.study, entry.project, entry.partner, states):
+        found.setdefault(member.sop, []).append(member)
+    return found
+
+
+def next_version(earlier: Sequence[Member], aside: Sequence[Member], likeness: str) -> int:
+    """One UID, one content, also where only a part of a parcel left that was put aside."""
+    same = [member.version for member in aside if member.likeness == likeness]
+    if same and not earlier:
+        return same[-1]
+    return 1 + max((member.version for member in (*earlier, *aside)), default=0)
+
+
 def again(
     case: Case, taken: Mapping[int, Facts], versions: Mapping[int, int]
 ) -> dict[int, Treated]:
     """Corrections once more, each under the UID of its version; the vault remembers that too."""
-    by_sop = {taken[seq].sop_instance: version for seq, version in versions.items()}
-    grant = case.doors.vault.pseudonymise(request(case, taken, by_sop))
+    # One version after the other: an instance may have been corrected twice.
+    grants = [
+        case.doors.vault.pseudonymise(
+            request(
+                case, taken, {taken[seq].sop_instance: v for seq, v in versions.items() if v == one}
+            )
+        )
+        for one in sorted(set(versions.values()))
+    ]
+    grant = grants[-1]
     uids = {
         seq: keyed.mapped_uid(grant.k_uid, taken[seq].sop_instance, version)
         for seq, version in versions.items()

@@ -99,7 +99,7 @@ def take(step: Step, entry: Entry, doors: Doors, now: Now, draw: float) -> None:
         done = step.act(entry, doors, now)
     except Refusal as refusal:
         if refusal.code == "D10":
-            ledger.move(entry, Done(State.WITHDRAWN), now)
+            ledger.stop(entry, now)
         else:
             ledger.quarantine(entry, refusal.code, refusal.reason, now)
     except Undecided as undecided:

@@ -13,7 +13,9 @@ from appliance.errors import CODES, Unavailable
 from appliance.store.arrivals import Arrival, Cursor, Damage, Note
 from appliance.store.book import Book
 from appliance.store.decisions import Decision, hold_of
-from appliance.store.entry import Done, Entry, Kind, Member, NewEntry, Returned, State
+from appliance.store.entry import Done, Entry, Kind, Member, NewEntry, State
+from appliance.store.leaving import NOT_YET_HOME, NOT_YET_OUT, may_have_left
+from appliance.store.ledger_rows import put_member, put_returned
 from appliance.store.ledger_schema import STEPS
 from appliance.store.ledger_view import LedgerView
 from appliance.store.offers import Offers
@@ -23,8 +25,6 @@ from appliance.store.schema import migrate, open_writer
 from appliance.timing import Now
 
 OPEN_INTAKE = ("RECEIVED", "HELD")
-NOT_YET_OUT = ("RECEIVED", "FROZEN", "PSEUDONYMISED", "HELD")
-NOT_YET_HOME = ("CLAIMED", "FETCHED", "VALIDATED", "RECONCILED", "HELD")
 TOLD = {
     "parcel.confirmed", "parcel.held", "parcel.quarantined",
     "delivery.verified", "delivery.held", "delivery.quarantined",
@@ -116,7 +116,7 @@ class Ledger:
         )  # fmt: skip
         for project in projects:
             number = self._open_intake(arrival, project, now)
-            self._put_member(number, Member(arrival.seq, head.sop_instance))
+            put_member(self._book, number, Member(arrival.seq, head.sop_instance))
             self._book.do("UPDATE entry SET last_s = ? WHERE id = ?", (now.device_s, number))
 
     def _open_intake(self, arrival: Arrival, project: str, now: Now) -> int:
@@ -144,12 +144,18 @@ class Ledger:
             self._book.do("UPDATE entry SET crashes = crashes + 1 WHERE id = ?", (entry.id,))
 
     def move(self, entry: Entry, done: Done, now: Now) -> None:
-        """What the step did and where the entry stands now, with event and messages."""
+        """What the step did and where the entry stands now, with event and messages.
+
+        Nothing of it counts where the entry changed meanwhile: an arrival joined the intake, or the
+        subject withdrew.
+        """
         with self._book.atomic():
+            if not self._unchanged(entry) or self._joined(entry):
+                return
             for member in done.members:
-                self._put_member(entry.id, member)
+                put_member(self._book, entry.id, member)
             for item in done.returned:
-                self._put_returned(entry.id, item)
+                put_returned(self._book, entry.id, item)
             for column, value in done.facts.items():
                 self._set(entry.id, column, value)
             for opened in done.opened:
@@ -159,6 +165,8 @@ class Ledger:
     def hold(self, entry: Entry, code: str, reason: str, cause: str, now: Now) -> None:
         """A person decides; the entry remembers the state to go back to."""
         with self._book.atomic():
+            if not self._unchanged(entry):
+                return
             resume = entry.resume if entry.state is State.HELD else entry.state
             self._set(entry.id, "resume", resume)
             self._set(entry.id, "cause", cause)
@@ -167,7 +175,15 @@ class Ledger:
     def quarantine(self, entry: Entry, code: str, reason: str, now: Now) -> None:
         """Refused for good, bytes kept for a person to look at."""
         with self._book.atomic():
-            self._arrive_at(entry, State.QUARANTINED, code, reason, now)
+            if self._unchanged(entry) and not self._joined(entry):
+                self._arrive_at(entry, State.QUARANTINED, code, reason, now)
+
+    def stop(self, entry: Entry, now: Now) -> None:
+        """The subject has left the project: nothing goes on, and what left is named."""
+        with self._book.atomic():
+            if self._unchanged(entry) and not self._joined(entry):
+                self._recall(entry.id, now)
+                self._arrive_at(entry, State.WITHDRAWN, "D10", CODES["D10"].en, now)
 
     def postpone(self, entry: Entry, reason: str, at_s: float, now: Now) -> None:
         """A neighbour is not ready: the attempt is given back, the wait is counted."""
@@ -177,6 +193,21 @@ class Ledger:
                 " waiting_since = coalesce(waiting_since, ?) WHERE id = ?",
                 (at_s, reason, now.device_s, entry.id),
             )
+
+    def _unchanged(self, entry: Entry) -> bool:
+        """Whether the entry still stands where the step found it."""
+        rows = self._book.rows("SELECT state FROM entry WHERE id = ?", (entry.id,))
+        return rows == [(entry.state.value,)]
+
+    def _joined(self, entry: Entry) -> bool:
+        """Whether something arrived while the step looked at its intake: then it settles again."""
+        if entry.kind is not Kind.INTAKE:
+            return False
+        rows = self._book.rows("SELECT count(*) FROM member WHERE entry = ?", (entry.id,))
+        if rows == [(entry.members,)]:
+            return False
+        self._book.do("UPDATE entry SET crashes = 0 WHERE id = ?", (entry.id,))
+        return True
 
     def _arrive_at(  # noqa: PLR0913 - one transition is these six facts
         self,
@@ -295,9 +326,14 @@ class Ledger:
     def _stop(self, entry: Entry, now: Now) -> None:
         if entry.kind is Kind.DELIVERY and entry.state in NOT_YET_HOME:
             self._arrive_at(entry, State.QUARANTINED, "Q13", CODES["Q13"].en, now)
-        elif entry.kind is Kind.PARCEL and entry.state in NOT_YET_OUT:
-            self._arrive_at(entry, State.WITHDRAWN, "D10", CODES["D10"].en, now)
-        elif entry.kind is Kind.PARCEL and entry.state in ("DELIVERED", "CONFIRMED", "PURGED"):
+        elif entry.kind is Kind.PARCEL:
+            self._recall(entry.id, now)
+            if entry.state in NOT_YET_OUT:
+                self._arrive_at(entry, State.WITHDRAWN, "D10", CODES["D10"].en, now)
+
+    def _recall(self, number: int, now: Now) -> None:
+        entry = self.view.entry(number)
+        if entry is not None and may_have_left(entry):
             detail: dict[str, str | int] = {"partner": entry.partner, "pseudonym": entry.pseudonym}
             self._event(now, entry.id, "subject.recall", detail)
 
@@ -339,29 +375,10 @@ class Ledger:
             ),
         )  # fmt: skip
         for member in new.members:
-            self._put_member(number, member)
+            put_member(self._book, number, member)
         for item in new.returned:
-            self._put_returned(number, item)
+            put_returned(self._book, number, item)
         return number
-
-    def _put_member(self, entry: int, member: Member) -> None:
-        self._book.do(
-            "INSERT OR REPLACE INTO member VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                entry, member.seq, member.sop, member.state, member.code, member.new_sop,
-                member.new_series, member.likeness, member.digest, member.version, member.start,
-                member.length,
-            ),
-        )  # fmt: skip
-
-    def _put_returned(self, entry: int, item: Returned) -> None:
-        self._book.do(
-            "INSERT OR REPLACE INTO returned VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (
-                entry, item.sop, item.series, item.sop_class, item.number, item.digest, item.size,
-                item.new_sop, item.new_series, item.home_digest,
-            ),
-        )  # fmt: skip
 
     def _set(self, entry: int, column: str, value: str) -> None:
         self._book.do(f"UPDATE entry SET {column} = ? WHERE id = ?", (value, entry))  # noqa: S608 - our own column names

@@ -1,0 +1,318 @@
+"""An enemy on the way out: what was acknowledged is never lost, and nothing that identifies leaves.
+
+Arrivals come in the middle of a step, people decide at the wrong moment, subjects withdraw while
+their images are on the wire, and instances say odd things about themselves.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Response
+from pydicom import Dataset
+
+from appliance.dicom.heads import identify
+from appliance.exam.clinic import SyntheticClinic
+from appliance.exam.partner import SyntheticPartner
+from appliance.store.entry import Kind, State
+from appliance.store.vault_values import Enrolment
+from tests.box import EXPLICIT, Box, data_set, head, tree
+from tests.journey.conftest import between
+from tests.studies import ct, ct_study
+
+INTAKE, PARCEL = Kind.INTAKE, Kind.PARCEL
+DAY_S = 86_400.0
+
+
+class Meddling:
+    """A door through which something happens before a call goes on, or after it."""
+
+    def __init__(self, door: object, name: str, before: Callable[[], None]) -> None:
+        self._door, self._name, self._before = door, name, before
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name:
+            self._before()
+        return getattr(self._door, name)
+
+
+class Picky(SyntheticPartner):
+    """A partner that takes so many instances, and no more."""
+
+    most = 1_000
+
+    def _store(self) -> Response:
+        return Response(status=413) if len(self.stored) >= self.most else super()._store()
+
+
+@pytest.fixture
+def partner():
+    with Picky() as neighbour:
+        yield neighbour
+
+
+@pytest.fixture
+def box_of(tmp_path, partner):
+    boxes: list[Box] = []
+    with SyntheticClinic(ae_title="DEMO_PACS") as clinic:
+
+        def make(changed: dict[str, object]) -> Box:
+            boxes.append(Box(tmp_path / "data", between(changed, partner, clinic)))
+            return boxes[-1].__enter__()
+
+        yield make
+        for box in boxes:
+            box.__exit__()
+
+
+@pytest.fixture
+def box(box_of) -> Box:
+    return box_of(tree())
+
+
+def states(box: Box, kind: Kind = PARCEL) -> list[tuple[str, int, str]]:
+    return [(entry.project, entry.n, entry.state.value) for entry in box.entries(kind)]
+
+
+def kinds(box: Box) -> list[str]:
+    return [event.kind for event in box.ledger.view.events_since(0, 1000)]
+
+
+def received_raw(box: Box, datasets: Sequence[Dataset]) -> None:
+    """Instances as the listener reads them: the head comes from the bytes."""
+    for dataset in datasets:
+        data = data_set(dataset)
+        found = identify(data, EXPLICIT)
+        plain = head(ct("X", "x", "x", 1))
+        box.spool.keep(
+            replace(
+                plain,
+                study=found.study,
+                series=found.series,
+                sop_class=found.sop_class,
+                sop_instance=found.sop_instance,
+                patient_id=found.patient_id,
+                issuer=found.issuer,
+                character_set=found.character_set,
+            ),
+            [data],
+        )
+
+
+def reversed_pixels(dataset: Dataset, times: int = 1) -> Dataset:
+    dataset.PixelData = bytes(dataset.PixelData[times:] + dataset.PixelData[:times])
+    return dataset
+
+
+# ── nothing acknowledged is lost ─────────────────────────────────────────────────────────────────
+
+
+def test_an_instance_that_comes_while_its_study_is_frozen_is_not_lost(box: Box, partner) -> None:
+    box.receive(ct_study(instances=2))
+    late = [ct("PAT-4711", "one", "a", 3)]
+    members = box.ledger.view.members
+
+    def read_and_receive(entry: int):
+        found = members(entry)
+        while late:
+            box.receive([late.pop()])
+            box.walk.listen(box.now())
+        return found
+
+    box.ledger.view.members = read_and_receive
+    box.run()
+    assert len(partner.stored) == 3, "acknowledged, and never sent"
+    assert {state for _, _, state in states(box)} == {"CONFIRMED"}
+
+
+def test_a_subject_withdrawn_from_one_of_two_assigned_projects_goes_to_the_other(
+    box_of, partner
+) -> None:
+    changed = tree()
+    first = changed["projects"][0] | {"route": {"subjects": "enrolled"}}
+    changed["projects"] = [first, deepcopy(first) | {"code": "OTH"}]
+    box = box_of(changed)
+    box.vault.enrol("DEM", (Enrolment("PAT-4711", "", "DEMO-GIVEN-1"),))
+    box.vault.withdraw("DEMO-GIVEN-1")
+    box.receive(ct_study(), called_ae="RESEARCHPACS")
+    box.run()
+    box.decide("assign", box.only(INTAKE), "DEM", "OTH")
+    box.run()
+    assert states(box) == [("OTH", 1, "CONFIRMED")]
+
+
+def test_a_study_that_waited_days_for_an_enrolment_is_not_said_to_be_growing(
+    box_of, partner
+) -> None:
+    changed = tree()
+    changed["projects"][0]["route"] = {"subjects": "enrolled"}
+    box = box_of(changed)
+    box.receive(ct_study(), called_ae="RESEARCHPACS")
+    box.run()
+    box.device_s += 3 * DAY_S
+    box.vault.enrol("DEM", (Enrolment("PAT-4711"),))
+    box.run()
+    assert states(box) == [("DEM", 1, "CONFIRMED")]
+
+
+def test_other_content_after_an_excluded_half_sent_parcel_is_no_silent_success(
+    box: Box, partner
+) -> None:
+    partner.most = 2
+    box.receive(ct_study())
+    box.run()
+    assert box.only(PARCEL).code == "partner-refused"
+    box.decide("exclude", box.only(PARCEL))
+    box.run()
+    partner.most = 1_000
+    box.receive([reversed_pixels(dataset) for dataset in ct_study()])
+    box.run()
+    (again,) = [entry for entry in box.entries(PARCEL) if entry.n == 2]
+    assert (again.state, again.code) == (State.HELD, "correction")
+    box.decide("release", again)
+    box.run()
+    assert states(box)[-1] == ("DEM", 2, "CONFIRMED")
+    assert set(partner.stored.values()) == {1}
+    assert len(partner.stored) == 5, "two of the excluded parcel, three as they are now"
+
+
+def test_the_same_content_after_an_excluded_half_sent_parcel_leaves_whole(
+    box: Box, partner
+) -> None:
+    partner.most = 2
+    box.receive(ct_study())
+    box.run()
+    box.decide("exclude", box.only(PARCEL))
+    box.run()
+    partner.most = 1_000
+    box.receive(ct_study())
+    box.run()
+    assert states(box) == [("DEM", 1, "EXCLUDED"), ("DEM", 2, "CONFIRMED")]
+    assert len(partner.stored) == 3
+
+
+def test_an_excluded_half_sent_parcel_never_holds_up_the_proof_of_the_next(
+    box: Box, partner
+) -> None:
+    partner.most = 2
+    box.receive(ct_study())
+    box.run()
+    box.decide("exclude", box.only(PARCEL))
+    box.run()
+    partner.most = 1_000
+    box.receive([ct("PAT-4711", "one", "a", 9)])
+    box.run()
+    assert states(box) == [("DEM", 1, "EXCLUDED"), ("DEM", 2, "CONFIRMED")]
+
+
+def test_two_corrections_of_one_instance_in_one_parcel_are_both_known_to_the_vault(
+    box: Box, partner
+) -> None:
+    box.receive(ct_study())
+    box.run()
+    box.receive([reversed_pixels(ct("PAT-4711", "one", "a", 2), times) for times in (2, 4)])
+    box.run()
+    (held,) = [entry for entry in box.entries(PARCEL) if entry.state is State.HELD]
+    box.decide("release", held)
+    box.run()
+    assert states(box)[-1] == ("DEM", 2, "CONFIRMED")
+    kept = box.vault.resolve("DEM", held.pstudy or box.entries(PARCEL)[0].pstudy)
+    assert kept is not None
+    assert set(partner.stored) <= set(kept.uids), "a result about it could not come home"
+
+
+def test_an_instance_whose_bytes_changed_on_the_disk_is_missed_before_the_others_leave(
+    box: Box, partner
+) -> None:
+    box.receive(ct_study())
+    victim = next((box.folder / "spool" / "objects").iterdir())
+    victim.write_bytes(victim.read_bytes()[:-2] + b"xx")
+    box.run()
+    assert (box.only(PARCEL).state, box.only(PARCEL).code) == (State.HELD, "D09")
+    assert not partner.stored
+    box.decide("release", box.only(PARCEL))
+    box.run()
+    assert states(box) == [("DEM", 1, "CONFIRMED")]
+    assert (len(partner.stored), box.only(PARCEL).quarantined) == (2, 1)
+
+
+# ── a withdrawal while images are on the wire ────────────────────────────────────────────────────
+
+
+def withdrawing_after(box: Box, count: int) -> None:
+    """The subject withdraws while the instance after so many is being sent."""
+    web = box.doors.partners["lab"]
+    sent: list[int] = []
+
+    def meddle() -> None:
+        sent.append(1)
+        if len(sent) == count:
+            box.vault.withdraw(box.entries(PARCEL)[0].pseudonym)
+
+    partners = {"lab": Meddling(web, "store", meddle)}
+    box.walk.doors = replace(box.doors, partners=partners)
+
+
+def test_a_withdrawal_stops_after_the_instance_under_way_and_names_what_left(
+    box: Box, partner
+) -> None:
+    box.receive(ct_study())
+    withdrawing_after(box, 1)
+    box.run()
+    assert len(partner.stored) == 1
+    assert states(box) == [("DEM", 1, "WITHDRAWN")]
+    assert "subject.recall" in kinds(box)
+
+
+def test_a_withdrawal_that_is_heard_during_a_delivery_is_not_undone_by_its_end(
+    box: Box, partner
+) -> None:
+    box.receive(ct_study())
+    web = box.doors.partners["lab"]
+
+    def hear() -> None:
+        if len(partner.stored) == 2:
+            box.vault.withdraw(box.only(PARCEL).pseudonym)
+            box.walk.hear(box.now())
+
+    box.walk.doors = replace(box.doors, partners={"lab": Meddling(web, "store", hear)})
+    box.run()
+    assert states(box) == [("DEM", 1, "WITHDRAWN")]
+    assert "subject.recall" in kinds(box)
+
+
+def until(box: Box, state: State) -> None:
+    """Tick by tick, until the one parcel stands there."""
+    for _ in range(100):
+        if any(entry.state is state for entry in box.entries(PARCEL)):
+            return
+        box.walk.tick()
+        box.device_s += 5.0
+    pytest.fail(f"never {state}")
+
+
+def test_a_withdrawal_names_a_parcel_that_was_delivered_and_then_held(box: Box, partner) -> None:
+    box.receive(ct_study())
+    until(box, State.DELIVERED)
+    project = box.profile.projects[0].model_copy(update={"partners": ("other",)})
+    box.restart(box.profile.model_copy(update={"projects": (project,)}))
+    box.run()
+    assert (box.only(PARCEL).state, box.only(PARCEL).resume) == (State.HELD, "DELIVERED")
+    box.vault.withdraw(box.only(PARCEL).pseudonym)
+    box.run()
+    assert states(box) == [("DEM", 1, "WITHDRAWN")]
+    assert "subject.recall" in kinds(box)
+
+
+def test_a_withdrawal_names_nothing_of_what_waited_for_its_review(box_of, partner) -> None:
+    changed = tree()
+    changed["projects"][0]["release"] = "review"
+    box = box_of(changed)
+    box.receive(ct_study())
+    box.run()
+    box.vault.withdraw(box.only(PARCEL).pseudonym)
+    box.run()
+    assert states(box) == [("DEM", 1, "WITHDRAWN")]
+    assert "subject.recall" not in kinds(box)
