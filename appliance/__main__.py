@@ -29,6 +29,7 @@ from appliance.service.verify import verified
 from appliance.store.decisions import Decision, Decisions
 from appliance.store.entry import State
 from appliance.store.ledger_view import LedgerView
+from appliance.store.schema import NO_ROOM, is_full
 
 DATA = Path("/var/lib/research-pacs")
 Given = ParamSpec("Given")
@@ -58,7 +59,7 @@ def spoken(command: Callable[Given, int | None]) -> Callable[Given, None]:
             click.echo(f"appliance: {error}", err=True)
             code = EXITS[Unavailable]
         except DatabaseError as error:
-            words = f"a data file cannot be read ({error}): see `appliance verify`"
+            words = NO_ROOM if is_full(error) else f"a data file cannot be read ({error})"
             click.echo(f"appliance: {words}", err=True)
             code = EXITS[Unavailable]
         sys.exit(code)

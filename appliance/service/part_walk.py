@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from sqlite3 import OperationalError
 from threading import Event
 
 from appliance.journey.doors import Clinic, Doors
@@ -22,6 +23,7 @@ from appliance.service.workers import Pool
 from appliance.store.decisions import DecisionsView
 from appliance.store.journal import Journal
 from appliance.store.ledger import Ledger
+from appliance.store.schema import NO_ROOM, is_full
 from appliance.store.vault_door import VaultClient
 
 TICK_S = 0.25
@@ -68,7 +70,10 @@ def submitter(threads: ThreadPoolExecutor) -> Callable[[Callable[[], None]], Non
     def finished(future: "Future[None]") -> None:
         error = future.exception()
         if error is not None:
-            sys.excepthook(type(error), error, error.__traceback__)
+            if isinstance(error, OperationalError) and is_full(error):
+                sys.stderr.write(f"appliance: {NO_ROOM}\n")
+            else:
+                sys.excepthook(type(error), error, error.__traceback__)
             sys.stderr.flush()
             os._exit(1)
 

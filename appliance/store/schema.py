@@ -20,6 +20,7 @@ Value = str | bytes | int | float | None
 BUSY_S = 5.0
 # The WAL is cut back to this after a checkpoint, so that one burst does not hold the card's space.
 WAL_BYTES = 16 << 20
+NO_ROOM = "no space left in the data folder: make room, and it goes on where it stood"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY = 0xFF
 
