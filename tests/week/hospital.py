@@ -16,9 +16,10 @@ from appliance.errors import CODES
 from appliance.exam.clinic import SyntheticClinic
 from appliance.exam.partner import SyntheticPartner
 from appliance.profile import Profile, parse
-from appliance.store.entry import Entry, State
+from appliance.store.entry import Entry, Kind, State
 from appliance.store.vault_values import Enrolment
 from tests.box import ROOT, Box, head
+from tests.week.material import Patient
 from tests.week.plan import Sending, Study, Week, ordinary_week
 
 EXAMPLE = ROOT / "examples" / "hospital.yaml"
@@ -27,8 +28,6 @@ DAYS = 8
 # A tick every quarter of an hour: settle times are three and four of them.
 STEP_S = 900.0
 LIST_COMES_H = 6 * 24 + 1.0
-# What a study needs to be over: its last objects may come hours late.
-DONE = (State.CONFIRMED, State.EXCLUDED, State.REPEATED)
 
 
 @dataclass
@@ -64,7 +63,7 @@ class Hospital:
         for study in self.week.studies:
             yield from study.sendings
 
-    def enrol(self, patients: Sequence[object], first: int) -> None:
+    def enrol(self, patients: Sequence[Patient], first: int) -> None:
         """The study nurse's list, with the numbers of inclusion."""
         rows = tuple(
             Enrolment(patient.number, "", f"COEUR-{number:03}")
@@ -92,22 +91,69 @@ class Hospital:
     def held(self) -> list[Entry]:
         return [entry for entry in self.box.entries() if entry.state is State.HELD]
 
-    def freed(self) -> Counter[str]:
-        """Codes of holds that ended without anybody, by entry."""
-        ever = {
-            (event.entry, str(event.detail["code"]))
+    def waiting(self) -> list[Study]:
+        """The studies of which something waits for a person."""
+        held = {entry.study for entry in self.held()}
+        return [study for study in self.week.studies if study.uid in held]
+
+    def freed(self) -> dict[str, str]:
+        """Study → code of the holds that ended without anybody."""
+        by_number = {entry.id: entry for entry in self.box.entries()}
+        return {
+            by_number[event.entry].study: str(event.detail["code"])
             for event in self.box.ledger.view.events_since(0, 100_000)
             if event.kind.endswith(".held")
+            and event.entry is not None
+            and by_number[event.entry].state is not State.HELD
         }
-        now = {(entry.id, entry.code) for entry in self.held()}
-        return Counter(code for _, code in ever - now)
 
     def press(self) -> None:
-        """One button for each hold: the first that the page offers; then an hour goes by."""
+        """One button for each hold: the first that the page offers; then a morning goes by."""
         for entry in self.held():
             verb = CODES[entry.code].offers[0]
             self.box.decide(verb, entry, *(("LIV",) if verb == "assign" else ()))
-        self.box.run(2 * HOUR_S, STEP_S)
+        self.box.run(4 * HOUR_S, STEP_S)
+
+    def lost(self) -> list[str]:
+        """Objects that are not accounted for exactly once on their way, in sentences."""
+        problems: list[str] = []
+        sent = Counter(
+            (sending.called, str(one.dataset.SOPInstanceUID))
+            for study in self.week.studies
+            for sending in study.sendings
+            for one in sending.instances
+        )
+        for kind in (Kind.INTAKE, Kind.PARCEL):
+            found = Counter(
+                (entry.called_ae, member.sop)
+                for entry in self.box.entries(kind)
+                for member in self.box.ledger.view.members(entry.id)
+            )
+            waiting = Counter(
+                (entry.called_ae, member.sop)
+                for entry in self.box.entries(Kind.INTAKE)
+                if kind is Kind.PARCEL and entry.state in (State.HELD, State.EXCLUDED)
+                for member in self.box.ledger.view.members(entry.id)
+            )
+            if found + waiting != sent:
+                problems.append(f"{kind}s: {(sent - found - waiting).total()} missing")
+        leaving = Counter(
+            member.new_sop
+            for entry in self.box.entries(Kind.PARCEL)
+            if entry.state is State.CONFIRMED
+            for member in self.box.ledger.view.members(entry.id)
+            if member.state is State.PSEUDONYMISED
+        )
+        if leaving != self.partner.stored:
+            problems.append("the partners have other instances than were sent, or not once")
+        return problems
+
+    def quarantined(self) -> int:
+        """Objects and entries that were refused."""
+        entries = self.box.entries()
+        return sum(entry.quarantined for entry in entries) + sum(
+            entry.state is State.QUARANTINED for entry in entries
+        )
 
 
 def changed(partner_url: str, pacs_port: int) -> Profile:

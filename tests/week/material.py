@@ -26,6 +26,12 @@ IMPLICIT, EXPLICIT, JPEG_2000, RLE = (
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 SIEMENS_NON_IMAGE = "1.3.12.2.1107.5.9.1"
 SIDE = 16
+# What the publishers of the files wrote into them; no scanner does.
+PUBLISHED = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,9 @@ class Examination:
     def made(self, of: Sequence[str], series: str, number: int, **values: object) -> Dataset:
         """One object from a pattern; `values` are set last, by keyword."""
         dataset = deepcopy(pattern(*of))
+        for keyword in PUBLISHED:
+            if keyword in dataset:
+                delattr(dataset, keyword)
         if "PixelData" in dataset:
             cut(dataset)
         patient, order = self.patient, int(uid("order", self.name).split(".")[-1]) % 10**6
