@@ -17,6 +17,8 @@ from appliance.profile import Peer, Project
 from appliance.store.entry import Entry, Member
 from appliance.store.vault import Kept
 
+# A shorter pseudonym is a word, which a report may hold by chance.
+SHORTEST_NAME = 6
 LEFT = ("DELIVERED", "CONFIRMED", "PURGED")
 
 
@@ -92,9 +94,19 @@ def sent_to_partner(entry: Entry, doors: Doors, project: Project) -> tuple[reid.
             offset_days=kept.offset_days,
             shifted=project.deid.dates.policy == "shift",
             superseded=superseded(mine),
+            strangers=strangers(entry, doors, kept),
         ),
         kept,
     )
+
+
+def strangers(entry: Entry, doors: Doors, kept: Kept) -> frozenset[str]:
+    """How the other subjects of the project are called, as far as no text holds it by chance."""
+    named = (subject.pseudonym.casefold() for subject in doors.vault.subjects(entry.project))
+    return frozenset(name for name in named if len(name) >= SHORTEST_NAME) - {
+        entry.pseudonym.casefold(),
+        kept.pseudonym.casefold(),
+    }
 
 
 def superseded(sent: tuple[Member, ...]) -> frozenset[str]:

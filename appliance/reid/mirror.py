@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement
 
 from appliance.errors import CODES, Refusal
 from appliance.reid.reading import UNREADABLE, lenient, read
-from appliance.reid.references import each_data_set, places
+from appliance.reid.references import TEXT, each_data_set, places
 from appliance.reid.rewriting import PREFIX
 from appliance.reid.values import Sent
 
@@ -21,7 +21,6 @@ SURE_IN_BYTES = 10
 SURE_IN_TEXT = 6
 
 _UID = re.compile(rb"[0-2]\0?(?:\.\0?(?:[0-9]\0?)+){2,}")
-_TEXT = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 _TRIAL = 0x0012
 
 
@@ -83,7 +82,7 @@ def _clean_text(ds: Dataset, sent: Sent) -> bool:
 
 def _texts(item: Dataset) -> Iterator[str]:
     for element in item:
-        if element.VR in _TEXT and element.value:
+        if element.VR in TEXT and element.value:
             yield from _parts(element)
 
 

@@ -32,6 +32,8 @@ _INTRODUCING = frozenset(
         0x0018100B,  # ManufacturerDeviceClassUID
     }
 )
+# Where words stand.
+TEXT = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 # Whose vocabulary, not which instance: local ones are allowed (PS3.15 never maps them).
 _SCHEMES = frozenset({0x0008010C, 0x0008010D, 0x00080117, 0x00080118})
 

@@ -19,7 +19,7 @@ from appliance.keyed import home_uid
 from appliance.reid.acceptance import kind_of
 from appliance.reid.dates import known_dates, unshifted
 from appliance.reid.reading import UNREADABLE, lenient, read
-from appliance.reid.references import each_data_set, replace_uids
+from appliance.reid.references import TEXT, each_data_set, replace_uids
 from appliance.reid.values import PatientNow, Sent, Stamp
 
 PREFIX = "RESEARCH - not for diagnosis"
@@ -51,7 +51,6 @@ _GONE = frozenset(
 )  # fmt: skip
 # Command, file meta and directory groups, and the trial's.
 _GROUPS = frozenset({0, 2, 4, 0x0012})
-_TEXT = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 _DATES = frozenset(["DA", "DT"])
 
 
@@ -126,7 +125,7 @@ def _drop(ds: Dataset) -> None:
 def _texts(ds: Dataset, home: _Home, now: PatientNow) -> None:
     for item in each_data_set(ds):
         for element in item:
-            if element.VR in _TEXT and element.value:
+            if element.VR in TEXT and element.value:
                 person = now.PatientName if element.VR == "PN" else now.PatientID
                 whole = home.sent.pseudonym.casefold()
 
@@ -212,7 +211,7 @@ def _characters(ds: Dataset) -> None:
 
 def _values(item: Dataset) -> Iterable[str]:
     for element in item:
-        if element.VR in _TEXT and element.value:
+        if element.VR in TEXT and element.value:
             yield str(element.value)
 
 

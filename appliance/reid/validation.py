@@ -4,6 +4,7 @@ A refusal of one instance refuses the delivery. What a person must look at (Q09)
 when nothing of the delivery is refused.
 """
 
+import re
 from collections.abc import Mapping
 
 from pydicom import Dataset
@@ -11,9 +12,11 @@ from pydicom import Dataset
 from appliance.errors import CODES, Refusal, Undecided
 from appliance.reid.acceptance import kind_of
 from appliance.reid.reading import UNREADABLE, lenient, read
-from appliance.reid.references import closed, introduced, places
+from appliance.reid.references import TEXT, closed, each_data_set, introduced, places
 from appliance.reid.values import Expectation, Returned, Sent
 
+# What may be a pseudonym: letters, digits and what stands between them.
+_WORD = re.compile(r"[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*")
 # As many as a study has slices, several times over.
 MOST_INSTANCES = 10_000
 
@@ -40,6 +43,7 @@ def validate(
                 returned.append(_accepted(ds, sent))
                 patients.add(_text(ds, "PatientID"))
                 _of_study(ds, sent, expectation)
+                _of_nobody_else(ds, sent)
                 named |= {uid for place in places(ds) for uid in place.values} & sent.superseded
             except UNREADABLE:
                 raise Refusal("Q01", CODES["Q01"].en) from None
@@ -79,6 +83,16 @@ def _one_patient(patients: set[str], sent: Sent) -> None:
         raise Refusal("Q06", CODES["Q06"].en)
     if patients - {sent.pseudonym}:
         raise Refusal("Q04", CODES["Q04"].en)
+
+
+def _of_nobody_else(ds: Dataset, sent: Sent) -> None:
+    """R3 in the text: no other subject of the project is named, wherever a person may read it."""
+    for item in each_data_set(ds):
+        for element in item:
+            if element.VR in TEXT and element.value:
+                words = {word.casefold() for word in _WORD.findall(str(element.value))}
+                if words & sent.strangers:
+                    raise Refusal("Q06", CODES["Q06"].en)
 
 
 def _closed(files: Mapping[str, bytes], sent: Sent, delivery: frozenset[Returned]) -> None:

@@ -10,7 +10,8 @@ class Sent:
 
     `uids` maps every pseudonymous UID that left to the original, `sops` are all pseudonymous
     instances, also those that were made and held back; `superseded` those of which a correction
-    left later; `shifted` says whether dates were moved by `offset_days`.
+    left later; `strangers` the other subjects' pseudonyms in small letters; `shifted` says whether
+    dates were moved by `offset_days`.
     """
 
     study: str
@@ -21,6 +22,7 @@ class Sent:
     offset_days: int = field(repr=False)
     shifted: bool
     superseded: frozenset[str] = field(default=frozenset(), repr=False)
+    strangers: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)

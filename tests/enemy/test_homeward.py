@@ -347,3 +347,31 @@ def test_what_kills_its_reader_kills_a_worker_and_is_refused(places: Places) -> 
     assert (last(box).state, last(box).code) == (State.QUARANTINED, "Q16")
     kinds = [event.kind for event in box.ledger.view.events_since(0, 1_000)]
     assert "delivery.validated" not in kinds, "nothing of it was read in the walk itself"
+
+
+# ── a report about somebody else ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "TextValue"])
+def test_a_result_that_names_another_subject_in_its_text_is_refused(
+    places: Places, keyword: str
+) -> None:
+    box, clinic, partner = places()
+    parcel = sent(box, clinic)
+    other = sent(box, clinic, *ct_study("PAT-0815", 1))
+    result = partner.make_result(parcel.pstudy, ResultKind.SR)
+    where = next(item for item in (result, *texts(result)) if keyword in item)
+    setattr(where, keyword, f"Lesion of {other.pseudonym.lower()}.")
+    partner.offer(result, parcel.pstudy)
+    assert (last(box).state, last(box).code) == (State.QUARANTINED, "Q06")
+
+
+def texts(dataset: Dataset) -> list[Dataset]:
+    """The items of a content tree that hold text; one is made where there is none."""
+    made = Dataset()
+    made.RelationshipType, made.ValueType, made.TextValue = "CONTAINS", "TEXT", "nothing"
+    name = Dataset()
+    name.CodeValue, name.CodingSchemeDesignator, name.CodeMeaning = "121106", "DCM", "Comment"
+    made.ConceptNameCodeSequence = [name]
+    dataset.ContentSequence.append(made)
+    return [made]
