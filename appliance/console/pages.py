@@ -249,7 +249,7 @@ def _objection(entry: Entry | None, wish: Wish, projects: Sequence[str]) -> str:
     """The key of the sentence that says why this wish is not noted; empty when it is."""
     if entry is None or entry.state is not State.HELD:
         return "not.held"
-    if entry.code != wish.code:
+    if (entry.code, hold_of(entry)) != (wish.code, wish.hold):
         return "not.same"
     if wish.verb not in rows.offers(entry) or (
         wish.verb == "assign" and wish.project not in projects

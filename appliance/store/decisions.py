@@ -252,6 +252,12 @@ class Decisions:
                 "SELECT wrong, until_s FROM attempt WHERE address = ?", (address,)
             )
             wrong, until_s = (int(_number(rows[0][0])), _number(rows[0][1])) if rows else (0, 0.0)
+            if until_s - now_s > LONGEST_WAIT_S:
+                # Written by a clock that was wrong: from now on the wait has an end.
+                self._book.do(
+                    "UPDATE attempt SET until_s = ? WHERE address = ?",
+                    (now_s + LONGEST_WAIT_S, address),
+                )
             if until_s > now_s:
                 return min(until_s - now_s, LONGEST_WAIT_S)
             beyond = wrong + 1 - FREE_TRIES

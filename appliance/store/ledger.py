@@ -393,5 +393,6 @@ class Ledger:
 
 
 def open_to(entry: Entry, decision: Decision) -> bool:
-    """Whether an entry still is in the hold that the person saw."""
-    return entry.state is State.HELD and decision.hold in ("", hold_of(entry))
+    """Whether an entry still is in the hold that the person saw, also while it is tried again."""
+    again = bool(entry.code) and entry.state == entry.resume
+    return (entry.state is State.HELD or again) and decision.hold in ("", hold_of(entry))
