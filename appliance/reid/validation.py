@@ -5,7 +5,7 @@ when nothing of the delivery is refused.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from pydicom import Dataset
 
@@ -36,6 +36,7 @@ def validate(
     patients: set[str] = set()
     looks: set[bool] = set()
     named: set[str] = set()
+    strangers: set[bool] = set()
     for file in files.values():
         ds = read(file)
         with lenient():
@@ -43,12 +44,14 @@ def validate(
                 returned.append(_accepted(ds, sent))
                 patients.add(_text(ds, "PatientID"))
                 _of_study(ds, sent, expectation)
-                _of_nobody_else(ds, sent)
+                strangers |= {_names(ds, sent.strangers)}
                 named |= {uid for place in places(ds) for uid in place.values} & sent.superseded
             except UNREADABLE:
                 raise Refusal("Q01", CODES["Q01"].en) from None
         looks.add(kind_of(returned[-1].sop_class).look)
     _one_patient(patients, sent)
+    if True in strangers:
+        raise Refusal("Q06", CODES["Q06"].en)
     _closed(files, sent, frozenset(returned))
     if True in looks and "Q09" not in expectation.settled:
         raise Undecided("Q09", CODES["Q09"].en)
@@ -85,14 +88,15 @@ def _one_patient(patients: set[str], sent: Sent) -> None:
         raise Refusal("Q04", CODES["Q04"].en)
 
 
-def _of_nobody_else(ds: Dataset, sent: Sent) -> None:
-    """R3 in the text: no other subject of the project is named, wherever a person may read it."""
-    for item in each_data_set(ds):
-        for element in item:
-            if element.VR in TEXT and element.value:
-                words = {word.casefold() for word in _WORD.findall(str(element.value))}
-                if words & sent.strangers:
-                    raise Refusal("Q06", CODES["Q06"].en)
+def _names(ds: Dataset, subjects: Set[str]) -> bool:
+    """R3 in the text: whether one of these is named wherever a person may read it."""
+    return any(
+        word.casefold() in subjects
+        for item in each_data_set(ds)
+        for element in item
+        if element.VR in TEXT and element.value
+        for word in _WORD.findall(str(element.value))
+    )
 
 
 def _closed(files: Mapping[str, bytes], sent: Sent, delivery: frozenset[Returned]) -> None:
