@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 
+from appliance.service.falls import tell_without_values
 from appliance.service.place import Place
 
 PR_SET_PDEATHSIG = 1
@@ -16,6 +17,7 @@ def run(part: str, place: Place, console: tuple[str, int]) -> None:
     """Run one part until SIGTERM."""
     os.umask(0o007)
     end_with_parent()
+    tell_without_values()
     with stop_signal() as stop:
         loaded(part, console)(place, stop)
 

@@ -6,7 +6,7 @@ A worker that dies, hangs or grows costs its one piece of work, never the walk.
 import os
 import resource
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from multiprocessing import get_context, parent_process
 from signal import SIG_IGN, SIGINT, signal
@@ -14,6 +14,7 @@ from threading import Lock, Thread
 from typing import TypeVar
 
 from appliance.errors import Unavailable
+from appliance.service.falls import tell
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -38,19 +39,18 @@ class Pool:
         self._started().submit(work, nothing)
 
     def run(self, work: Callable[[Given], Made], pieces: Sequence[Given]) -> list[Made | None]:
-        """Results in the order of the pieces; `None` where the worker died, twice.
+        """Results in the order of the pieces; `None` where the worker failed or died, twice.
 
         Raises:
             Unavailable: the pool was stopped meanwhile.
         """
-        pool = self._started()
-        futures: list[Future[Made]] = []
-        try:
-            futures = [pool.submit(work, piece) for piece in pieces]
-            return [future.result(LONGEST_S) for future in futures]
-        except (BrokenExecutor, TooLate):
-            self._drop(pool)
-        return [self._alone(work, piece) for piece in pieces]
+        made = self._made(work, pieces)
+        for number, piece in enumerate(pieces):
+            if number not in made:
+                # By itself, so that it takes no other piece with it.
+                alone = self._made(work, (piece,))
+                made |= {number: alone[0]} if alone else {}
+        return [made.get(number) for number in range(len(pieces))]
 
     def stop(self) -> None:
         """End the processes; work under way is lost and will be done again."""
@@ -62,13 +62,25 @@ class Pool:
             # Until its own thread has ended, Python complains at the exit of what it left behind.
             pool.shutdown(wait=True)
 
-    def _alone(self, work: Callable[[Given], Made], piece: Given) -> Made | None:
+    def _made(self, work: Callable[[Given], Made], pieces: Sequence[Given]) -> dict[int, Made]:
+        """What became of the pieces, by number; a failure is told and costs its piece."""
         pool = self._started()
+        made: dict[int, Made] = {}
         try:
-            return pool.submit(work, piece).result(LONGEST_S)
-        except (BrokenExecutor, TooLate):
+            futures = [pool.submit(work, piece) for piece in pieces]
+            for number, future in enumerate(futures):
+                error = future.exception(LONGEST_S)
+                if error is None:
+                    made[number] = future.result()
+                elif isinstance(error, BrokenExecutor):
+                    self._drop(pool)
+                    break
+                else:
+                    tell(error)
+        except (TooLate, CancelledError, RuntimeError):
+            # It hangs, or another study's piece made its thread give the pool up.
             self._drop(pool)
-            return None
+        return made
 
     def _started(self) -> ProcessPoolExecutor:
         with self._lock:

@@ -190,8 +190,8 @@ class Ledger:
         with self._book.atomic():
             self._book.do(
                 "UPDATE entry SET crashes = 0, waits = waits + 1, not_before = ?, reason = ?,"
-                " waiting_since = coalesce(waiting_since, ?) WHERE id = ?",
-                (at_s, reason, now.device_s, entry.id),
+                " waiting_since = coalesce(waiting_since, ?) WHERE id = ? AND state = ?",
+                (at_s, reason, now.device_s, entry.id, entry.state),
             )
 
     def _unchanged(self, entry: Entry) -> bool:
