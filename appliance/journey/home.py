@@ -27,6 +27,7 @@ WARNING = 0xB000
 NO_ROOM = 0xA700
 KIND_MASK = 0xF000
 ROOM_MASK = 0xFF00
+AT_HOME = (State.VERIFIED, State.ACKED, State.PURGED)
 
 
 def validate(entry: Entry, doors: Doors, now: Now) -> Done:
@@ -250,32 +251,36 @@ def warned(statuses: Mapping[str, int], entry: Entry) -> None:
 
 
 def every_image(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]) -> None:
-    """find-image: in each of our series exactly our instances."""
-    for series, ours in ours_by_series(doors, entry, rows).items():
+    """find-image: all of ours in our series, and nothing there that never was on its way.
+
+    What a refused delivery had stored before it was refused stays beside it.
+    """
+    for series, ours in by_series(rows).items():
         found = doors.clinic.images(peer, entry.study, series)
         if found is None:
             raise Undecided(
                 "proof",
                 "the PACS does not answer at IMAGE level: look there, then release; set its proof to find-series",
             )
-        if found != ours:
+        if ours - found:
             raise Unavailable(f"the PACS lists {len(found & ours)} of {len(ours)} instances")
+        strange = found - doors.ledger.past.home_in(entry.study, series, tuple(State))
+        if strange:
+            raise Unavailable(f"the PACS lists {len(strange)} instances that are not ours")
 
 
 def counted(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]) -> None:
-    """find-series: our series with our count."""
+    """find-series: our series with our count, and that of what came home into it before."""
     counts = doors.clinic.series_counts(peer, entry.study)
-    for series, ours in ours_by_series(doors, entry, rows).items():
-        if counts.get(series) != len(ours):
-            raise Unavailable(f"the PACS lists {counts.get(series, 0)} of {len(ours)} instances")
+    for series, ours in by_series(rows).items():
+        wanted = len(ours | doors.ledger.past.home_in(entry.study, series, AT_HOME))
+        if counts.get(series) != wanted:
+            raise Unavailable(f"the PACS lists {counts.get(series, 0)} of {wanted} instances")
 
 
-def ours_by_series(
-    doors: Doors, entry: Entry, rows: Sequence[Returned]
-) -> Mapping[str, frozenset[str]]:
-    """What stands in each of our series: this delivery, and what came home into it before."""
+def by_series(rows: Sequence[Returned]) -> Mapping[str, frozenset[str]]:
+    """What this delivery puts into each of its series."""
     return {
         series: frozenset(row.new_sop for row in rows if row.new_series == series)
-        | doors.ledger.past.home_in(entry.study, series)
         for series in sorted({row.new_series for row in rows})
     }

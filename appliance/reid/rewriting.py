@@ -173,7 +173,8 @@ def _mark(ds: Dataset) -> None:
     ds.SeriesDescription = marked[:LONGEST_LO].rstrip()
     marks = kind_of(str(ds.SOPClassUID)).marks
     if marks:
-        ds.ImageType = [*marks, *list(ds.ImageType)[2:]]
+        said_types = [ds.ImageType] if isinstance(ds.ImageType, str) else list(ds.ImageType)
+        ds.ImageType = [*marks, *said_types[2:]]
     if "ContentQualification" in ds:
         ds.ContentQualification = "RESEARCH"
     if "VerificationFlag" in ds:

@@ -123,12 +123,12 @@ class Past:
         pairs = {str(sop): str(new_sop) for sop, new_sop, _, _ in rows}
         return pairs | {str(series): str(new_series) for _, _, series, new_series in rows}
 
-    def home_in(self, study: str, new_series: str) -> frozenset[str]:
-        """The clinical instances of a series that came home earlier."""
+    def home_in(self, study: str, new_series: str, states: Collection[str]) -> frozenset[str]:
+        """The clinical instances of a series in deliveries of these states."""
         rows = self._book.rows(
             "SELECT r.new_sop FROM returned r JOIN entry e ON e.id = r.entry WHERE e.study = ?"
-            " AND r.new_series = ? AND e.state IN ('VERIFIED', 'ACKED', 'PURGED')",
-            (study, new_series),
+            " AND r.new_series = ? AND e.state IN (SELECT value FROM json_each(?))",
+            (study, new_series, json.dumps(tuple(states))),
         )
         return frozenset(str(row[0]) for row in rows)
 

@@ -7,6 +7,7 @@ result waits for its release. Nothing comes home that somebody would have to tak
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -41,7 +42,7 @@ class Answering(SyntheticClinic):
         if word == "abort":
             event.assoc.abort()
             return 0
-        if not isinstance(word, int) or word & 0xFF00 != 0xA700:
+        if int(word) & 0xF000 in (0, 0xB000):
             super()._keep(event)
         return int(word)
 
@@ -375,3 +376,39 @@ def texts(dataset: Dataset) -> list[Dataset]:
     made.ConceptNameCodeSequence = [name]
     dataset.ContentSequence.append(made)
     return [made]
+
+
+# ── what is proven ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_result_beside_the_remains_of_a_refused_one_is_proven(places: Places) -> None:
+    box, clinic, partner = places(Answering(0, 0xA900))
+    parcel = sent(box, clinic)
+    one, two = partner.make_result(parcel.pstudy), partner.make_result(parcel.pstudy)
+    two.SeriesInstanceUID = one.SeriesInstanceUID
+    partner.offer(two, parcel.pstudy)
+    assert last(box).code == "review"
+    assert released(box).code == "pacs-refused"
+    box.decide("refuse", box.only(DELIVERY))
+    box.run()
+    assert (box.only(DELIVERY).state, len(at_home(clinic))) == (State.REFUSED, 1)
+    third = partner.make_result(parcel.pstudy)
+    third.SeriesInstanceUID = one.SeriesInstanceUID
+    partner.offer(third, parcel.pstudy)
+    assert last(box).code == "review"
+    assert released(box).state is State.ACKED
+
+
+def test_a_picture_with_one_word_of_image_type_keeps_its_words_whole(places: Places) -> None:
+    box, clinic, partner = places()
+    parcel = sent(box, clinic)
+    picture = deepcopy(partner.received(parcel.pstudy)[0])
+    picture.ImageType = "DERIVED"
+    picture.SOPInstanceUID = picture.file_meta.MediaStorageSOPInstanceUID = uid("picture")
+    picture.SeriesInstanceUID = uid("pictures")
+    partner.offer(picture, parcel.pstudy)
+    assert last(box).code == "Q09"
+    assert released(box).code == "review"
+    assert released(box).state is State.ACKED
+    (home,) = at_home(clinic)
+    assert list(home.ImageType) == ["DERIVED", "SECONDARY"]
