@@ -1,9 +1,8 @@
 """One walk there and home of a patient whose every value is a canary, seen by several tests."""
 
 import sqlite3
-import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from tests.whole.device import (
 from tests.whole.morning import Morning
 from tests.whole.sinks import certificate, mail_server, webhook
 
-LOOK_S = 0.02
+LOOK_S = 0.03
 WRITES = 0b11
 LISTED = ("list", "--project", "DEM")
 
@@ -52,7 +51,7 @@ class Walked:
 
 @dataclass
 class Watch:
-    """Looks at the open files of all processes of a device, about fifty times a second."""
+    """Looks at the open files of all processes of a device, some twenty times a second."""
 
     device: Device
     opened: dict[str, dict[str, set[int]]] = field(
@@ -175,15 +174,16 @@ def rows(data: Path) -> dict[str, list[bytes]]:
         "events": ("ledger/ledger.db", ("event", "outbox")),
         "decisions": ("console/console.db", ("decision", "signing")),
     }
-    # The vault tails events once a second.
-    time.sleep(1.5)
-    found = {}
-    for name, (path, names) in questions.items():
-        address = f"file:{data / path}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as connection:
-            found[name] = [
-                repr(row).encode()
-                for table in names
-                for row in connection.execute(f"SELECT * FROM {table}")
-            ]
-    return found
+    # The vault chains what happened once a second.
+    until(lambda: any(b"delivery.quarantined" in row for row in held_in(data, *questions["audit"])))
+    return {name: held_in(data, *question) for name, question in questions.items()}
+
+
+def held_in(data: Path, path: str, tables: Sequence[str]) -> list[bytes]:
+    """All rows of some tables, as text."""
+    with closing(sqlite3.connect(f"file:{data / path}?mode=ro", uri=True)) as connection:
+        return [
+            repr(row).encode()
+            for table in tables
+            for row in connection.execute(f"SELECT * FROM {table}")
+        ]

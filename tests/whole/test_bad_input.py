@@ -306,7 +306,7 @@ def test_two_starts_at_the_same_moment_leave_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "parts"), [("--listen", ("--part", "receive")), ("--console", ())]
+    ("door", "parts"), [("--listen", ("--part", "receive")), ("--console", ("--part", "console"))]
 )
 def test_a_port_that_is_taken_ends_the_start_with_its_number(
     tmp_path: Path, door: str, parts: tuple[str, ...]

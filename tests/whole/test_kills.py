@@ -32,7 +32,7 @@ from tests.whole.device import (
 SLICES = 24
 RESULTS = 4
 # Longer than receive needs to start again, so that the study stays one parcel.
-SETTLE_S = 4
+SETTLE_S = 3
 DRAW = Random(20_261_122)
 
 
@@ -86,9 +86,9 @@ def test_six_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
 def there(device: Device, partner: SyntheticPartner, study: MadeStudy, folder: Path) -> None:
     """Receive falls while dcmtk sends, the vault at the freeze, the walk between two requests."""
     push_through_a_kill(device, saved(study, folder), folder)
-    until(lambda: device.events("intake.frozen"), often_s=0.002)
+    until(lambda: device.events("intake.frozen"), often_s=0.01)
     came_back(device, "vault", device.kill("vault"))
-    until(lambda: len(partner.stored) > SLICES // 4, often_s=0.002)
+    until(lambda: len(partner.stored) > SLICES // 4, often_s=0.01)
     everybody = device.everybody()
     came_back(device, "walk", device.kill("walk"))
     until(lambda: not [pid for pid in everybody - device.everybody() if alive(pid)])
@@ -98,15 +98,15 @@ def there(device: Device, partner: SyntheticPartner, study: MadeStudy, folder: P
 def home(device: Device, partner: SyntheticPartner, clinic: SyntheticClinic) -> None:
     """Receive falls at the claim, the vault before the question who it is, the walk while storing."""
     (pseudonymous,) = partner.studies()
-    for number in range(RESULTS):
-        partner.make_result(pseudonymous, list(ResultKind)[number % 2])
-    until(lambda: device.events("delivery.claimed"), often_s=0.002)
+    for _ in range(RESULTS):
+        partner.make_result(pseudonymous, ResultKind.SR)
+    until(lambda: device.events("delivery.claimed"), often_s=0.01)
     came_back(device, "receive", device.kill("receive"))
-    until(lambda: device.events("delivery.fetched"), often_s=0.002)
+    until(lambda: device.events("delivery.fetched"), often_s=0.01)
     came_back(device, "vault", device.kill("vault"))
     device.held("review")
     released = release_held(device)
-    until(lambda: clinic.pacs.stored, often_s=0.002)
+    until(lambda: clinic.pacs.stored, often_s=0.01)
     came_back(device, "walk", device.kill("walk"))
 
     def all_home() -> bool:
