@@ -5,10 +5,11 @@ alone; two entries of one study never run at the same time.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 
+from appliance.deid.characters import readable
 from appliance.errors import Unavailable
 from appliance.journey import steps
 from appliance.journey.doors import Doors
@@ -16,6 +17,7 @@ from appliance.journey.fetch import something_for_me
 from appliance.journey.freeze import called_projects
 from appliance.journey.messages import Messages
 from appliance.profile import Qido
+from appliance.store.arrivals import Arrival, Record
 from appliance.store.decisions import DecisionsView
 from appliance.store.entry import State
 from appliance.timing import Now, next_try
@@ -71,7 +73,7 @@ class Walk:
             if batch.cursor == self.doors.ledger.cursor("journal"):
                 return
             self.doors.ledger.take_in(
-                batch.records,
+                tuple(as_written(record) for record in batch.records),
                 batch.cursor,
                 lambda arrival: called_projects(self.doors.profile, arrival),
                 now,
@@ -152,3 +154,18 @@ class Walk:
             self.doors.journal.erase(*gone)
             self.doors.ledger.erased(gone, now)
         self.doors.journal.retire(self.doors.ledger.cursor("journal"))
+
+
+def as_written(record: Record) -> Record:
+    """An arrival with its patient as the clinic wrote him: one ID, whatever its character set.
+
+    The journal holds the bytes; lists of subjects, the vault and the PACS speak of the text.
+    """
+    if not isinstance(record, Arrival):
+        return record
+    head = record.head
+    patient_id, issuer = (
+        readable(text.encode("latin-1"), head.character_set.encode("latin-1")).strip("\0 ")
+        for text in (head.patient_id, head.issuer)
+    )
+    return replace(record, head=replace(head, patient_id=patient_id, issuer=issuer))

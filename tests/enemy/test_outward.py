@@ -7,8 +7,6 @@ their images are on the wire, and instances say odd things about themselves.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from threading import Thread
-from time import sleep
 from typing import Any
 
 import pytest
@@ -18,9 +16,6 @@ from pydicom import Dataset
 from appliance.dicom.heads import identify
 from appliance.exam.clinic import SyntheticClinic
 from appliance.exam.partner import Fault, SyntheticPartner
-from appliance.service import workers
-from appliance.service.falls import told
-from appliance.service.workers import MOST_BYTES, Pool
 from appliance.store.entry import Kind, State
 from appliance.store.vault_values import Enrolment
 from tests.box import EXPLICIT, Box, data_set, head, tree
@@ -243,6 +238,39 @@ def test_an_instance_whose_bytes_changed_on_the_disk_is_missed_before_the_others
     assert (len(partner.stored), box.only(PARCEL).quarantined) == (2, 1)
 
 
+# ── who a patient is ─────────────────────────────────────────────────────────────────────────────
+
+
+def in_set(datasets: Sequence[Dataset], character_set: str, patient: str) -> Sequence[Dataset]:
+    for dataset in datasets:
+        dataset.SpecificCharacterSet = character_set
+        dataset.PatientID = patient
+    return datasets
+
+
+def test_a_patient_is_the_same_in_every_character_set(box_of, partner) -> None:
+    changed = tree()
+    changed["projects"][0]["route"]["subjects"] = "enrolled"
+    box = box_of(changed)
+    box.vault.enrol("DEM", (Enrolment("MÜLLER-1"),))
+    received_raw(box, in_set(ct_study(instances=2), "ISO_IR 100", "MÜLLER-1"))
+    received_raw(box, in_set([ct("PAT-4711", "one", "a", 3)], "ISO_IR 192", "MÜLLER-1"))
+    box.run()
+    assert states(box) == [("DEM", 1, "CONFIRMED")]
+    kept = box.vault.resolve("DEM", box.only(PARCEL).pstudy)
+    assert kept is not None
+    assert kept.identity["patient_id"] == "MÜLLER-1", "else no result finds its way home"
+
+
+@pytest.mark.parametrize("patient", [" " * 64, "\\", "\\\\ \\", "?*", "%_'\";--", "\x01\n", "0", "É" * 64])
+def test_no_absurd_patient_id_ends_the_walk_or_leaves(box: Box, partner, patient: str) -> None:
+    received_raw(box, in_set(ct_study(instances=1), "ISO_IR 192", patient))
+    box.run()
+    assert [entry.state.value for entry in box.entries(INTAKE)][0] in ("FROZEN", "HELD")
+    raw = patient.strip().encode()
+    assert len(raw) < 4 or not any(raw in seen for seen in partner.witness)
+
+
 # ── a withdrawal while images are on the wire ────────────────────────────────────────────────────
 
 
@@ -336,67 +364,3 @@ def test_a_withdrawn_parcel_waits_for_no_neighbour(box: Box, partner) -> None:
     box.run()
     assert states(box) == [("DEM", 1, "WITHDRAWN")]
     assert box.ledger.view.waiting() == ()
-
-
-# ── what fails in a process ──────────────────────────────────────────────────────────────────────
-
-NAME = "NACHNAMEPAT-4711^VORNAME"
-
-
-def names_its_key(piece: int) -> int:
-    return {0: 0}[piece] if piece == 0 else {}[f"{NAME} {piece}"]
-
-
-def wants_too_much(piece: int) -> int:
-    return piece if piece == 0 else len(bytearray(MOST_BYTES + 1))
-
-
-def hangs(piece: int) -> int:
-    sleep(60.0 if piece else 0.01)
-    return piece
-
-
-@pytest.mark.parametrize("work", [names_its_key, wants_too_much])
-@pytest.mark.timeout(60)  # Worker processes are started anew.
-def test_a_worker_that_fails_costs_its_piece_and_says_no_name(work, capsys) -> None:
-    pool = Pool()
-    try:
-        assert pool.run(work, (0, 1)) == [0, None]
-    finally:
-        pool.stop()
-    said = capsys.readouterr().err
-    assert work.__name__ in said
-    assert NAME not in said
-
-
-@pytest.mark.timeout(60)  # Worker processes are started anew.
-def test_a_hanging_piece_of_one_study_never_ends_the_walk_of_another(monkeypatch) -> None:
-    pool = Pool()
-    made: list[object] = []
-    try:
-        assert pool.run(hangs, (0,)) == [0]
-        monkeypatch.setattr(workers, "LONGEST_S", 1.0)
-        ill = Thread(target=lambda: pool.run(hangs, (1,)))
-        well = Thread(target=lambda: made.append(pool.run(hangs, (0,) * 4)))
-        ill.start()
-        sleep(0.3)
-        well.start()
-        well.join()
-        ill.join()
-    finally:
-        pool.stop()
-    assert len(made) == 1, "an exception that is none of the four words ends the process"
-
-
-def test_a_fallen_process_says_where_and_never_whom() -> None:
-    try:
-        try:
-            names_its_key(1)
-        except KeyError as error:
-            raise ValueError(f"no such subject: {NAME}") from error
-    except ValueError as error:
-        said = told(error)
-    assert "ValueError" in said
-    assert "KeyError" in said
-    assert "names_its_key" in said
-    assert "4711" not in said
