@@ -13,8 +13,9 @@ from appliance.deid.rules import is_kind
 from appliance.deid.top import CHARACTER_SET, Top
 from appliance.errors import Refusal
 
-# A text longer than that is no identifier; searching for it would find nothing but itself.
+# Of a longer text its beginning is searched; of a longer value its first ones.
 LONGEST_NEEDLE = 256
+LONGEST_VALUE = 65_536
 # "CHU" as an issuer names no patient and is found everywhere.
 SHORTEST_ISSUER = 6
 
@@ -170,8 +171,7 @@ def instance_uids(value: bytes) -> list[str]:
 
 
 def _needles(tag: int, value: bytes, charset: bytes) -> list[str]:
-    if len(value) > LONGEST_NEEDLE:
-        return []
+    value = value[:LONGEST_VALUE]
     text = decoded(value, charset)
     texts = [value.decode("latin-1")] if text is None else [text]
     if text is not None and not value.isascii() and b"\x1b" not in value:
@@ -179,4 +179,4 @@ def _needles(tag: int, value: bytes, charset: bytes) -> list[str]:
         texts.append(value.decode("latin-1"))
     parts = [part.strip("\0 ") for one in texts for part in one.split("\\")]
     least = SHORTEST_ISSUER if tag == _ISSUER else 1
-    return [part for part in parts if len(part) >= least]
+    return [part[:LONGEST_NEEDLE] for part in parts if len(part) >= least]

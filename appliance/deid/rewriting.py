@@ -52,6 +52,7 @@ class Rewriting:
             Act.NUMBER: self._number,
             Act.TEXT: self._text,
             Act.MEANING: self._meaning,
+            Act.KIND: self._kind,
         }
 
     def level(self, item: Item, place: Place) -> list[tuple[int, list[Splice]]]:
@@ -183,6 +184,10 @@ class Rewriting:
     def _text(self, element: Element, _: Rule) -> bytes | None:
         value = self._value(element)
         return value if self._given.words.clean(value, self._charset) else None
+
+    def _kind(self, element: Element, _: Rule) -> bytes | None:
+        value = self._value(element)
+        return value if values.is_uids(value) else None
 
     def _meaning(self, element: Element, rule: Rule) -> bytes | None:
         """The meaning of a code of a private scheme is free text: its code stands for it."""

@@ -32,6 +32,7 @@ class Act(Enum):
     NUMBER = "number checked"
     TEXT = "text checked"
     MEANING = "code meaning checked"
+    KIND = "class UID checked"
 
 
 class Rule(NamedTuple):
@@ -220,7 +221,7 @@ def _off_table(book: Book, tag: int, vr: str) -> Rule:
         instead = _BY_TYPE[text.type[0]] if text else Act.REMOVE
         return Rule(_kept(tag, vr) if text and text.kept == "yes" else instead, instead, vr)
     if vr == "UI":
-        return Rule(Act.KEEP if is_kind(tag) else Act.MAP, Act.REMOVE, vr)
+        return Rule(Act.KIND if is_kind(tag) else Act.MAP, Act.REMOVE, vr)
     if vr == "PN" or (
         vr in _BYTES and len(known_vrs(tag)) == 1 and tag not in _FILL | {_ICC_PROFILE}
     ):

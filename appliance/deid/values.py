@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 
+from pydicom._uid_dict import UID_dictionary
+
 from appliance.deid.characters import decoded
 from appliance.deid.dates import DUMMIES
 
@@ -29,6 +31,10 @@ _NUMBERS = re.compile(rb"%s(?:\\%s)*+\0?" % (_NUMBER, _NUMBER))
 _LONGEST_NUMBER = 64
 _AGE = re.compile(rb"(\d{3})([DWMY])")
 _UID = re.compile(r"[0-2](?:\.\d+){3,}")
+_UID_VALUE = re.compile(rb"[0-2](?:\.\d++){2,}+|")
+_LONGEST_UID = 64
+# Versions of software have fewer parts.
+_PARTS_OF_A_UID = 6
 _WHOLE_WORDS = re.compile(r"[^\W_]+")
 # Words of the patient from here on are found inside other words as well.
 _LONG_WORD = 4
@@ -52,6 +58,12 @@ def is_number(value: bytes | memoryview) -> bool:
     if len(value) <= _LONGEST_NUMBER:
         return True
     return max(map(len, bytes(value).split(b"\\"))) <= _LONGEST_NUMBER
+
+
+def is_uids(value: bytes) -> bool:
+    """Whether UIDs stand there and no words."""
+    parts = [part.strip(b"\0 ") for part in value.split(b"\\")]
+    return all(len(part) <= _LONGEST_UID and _UID_VALUE.fullmatch(part) for part in parts)
 
 
 def capped_age(value: bytes) -> bytes | None:
@@ -83,4 +95,9 @@ class Words:
             return False
         if self._short and not self._short.isdisjoint(_WHOLE_WORDS.findall(low)):
             return False
-        return not any(self._is_original(uid) for uid in _UID.findall(low))
+        return not any(self._is_instance(uid) for uid in _UID.findall(low))
+
+    def _is_instance(self, uid: str) -> bool:
+        """One of the plan's, or any other that the standard does not know."""
+        foreign = uid.count(".") + 1 >= _PARTS_OF_A_UID and uid not in UID_dictionary
+        return foreign or self._is_original(uid)

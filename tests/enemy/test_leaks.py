@@ -1,0 +1,72 @@
+"""An enemy who writes the headers: identity where no rule and no guard thinks of looking.
+
+What the guard must find it learns from the instance itself; what it never learns, the rules must
+not keep.
+"""
+
+import pytest
+from pydicom import Dataset
+
+from appliance import deid
+from appliance.deid import guard
+from tests.box import EXPLICIT, data_set
+from tests.deid.making import plan_for
+from tests.studies import ct
+
+
+def leaving(dataset: Dataset, old: bytes = b"", new: bytes = b"") -> tuple[bytes, bool]:
+    """What would leave of an instance, and whether the guard sees a leak in it."""
+    data = data_set(dataset)
+    assert len(old) == len(new)
+    assert old in data
+    data = data.replace(old, new)
+    facts = deid.scan(data, EXPLICIT)
+    plan = plan_for(facts)
+    outcome = deid.apply(data, EXPLICIT, plan)
+    out = b"".join(deid.assemble(outcome.splices, data))
+    needles = guard.needles(facts.needles, plan.uids, plan.policy.leak_guard.min_token)
+    return out, bool(guard.search(out, needles))
+
+
+def one() -> Dataset:
+    return ct("PAT-4711", "one", "a", 1)
+
+
+@pytest.mark.filterwarnings("ignore:The PN component length")
+def test_a_padded_name_is_still_a_name() -> None:
+    dataset = one()
+    dataset.PatientName = "DUPONTEL^JEAN" + " " * 300
+    dataset.Manufacturer = "DUPONTEL"
+    out, seen = leaving(dataset)
+    assert seen or b"DUPONTEL" not in out
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_many_other_names_are_each_a_name() -> None:
+    dataset = one()
+    dataset.OtherPatientNames = [f"DUPONTEL{'ABCDEFGH'[n]}^JEAN{'X' * 40}" for n in range(8)]
+    dataset.Manufacturer = "DUPONTELC"
+    out, seen = leaving(dataset)
+    assert seen or b"DUPONTELC" not in out
+
+
+@pytest.mark.parametrize("tag", [0x00081150, 0x0008010C, 0x00041512, 0x00080117])
+def test_where_a_class_is_named_no_words_stand(tag: int) -> None:
+    dataset = one()
+    dataset.add_new(tag, "UI", "1.2.840.113619.99.7777")
+    out, _ = leaving(dataset, b"1.2.840.113619.99.7777", b"DR HOUSE 0612345678 AB")
+    assert b"HOUSE" not in out
+
+
+def test_a_foreign_uid_is_not_kept_in_a_text() -> None:
+    dataset = one()
+    dataset.SoftwareVersions = "see 1.2.250.1.999.20010101.4711"
+    out, _ = leaving(dataset)
+    assert b"20010101" not in out
+
+
+def test_a_version_is_no_uid() -> None:
+    dataset = one()
+    dataset.SoftwareVersions = "syngo 2.0.1.2.3"
+    out, _ = leaving(dataset)
+    assert b"syngo 2.0.1.2.3" in out
