@@ -92,6 +92,9 @@ class _Home:
         word = re.escape(sent.pseudonym)
         alone = rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])"
         pattern = alone if len(sent.pseudonym) < SHORT_PSEUDONYM else word
+        if pattern == alone and sent.pseudonym.isdecimal():
+            # 12 of "12 mm" is a measurement: it is the pseudonym only where nothing else stands.
+            pattern = rf"\A{word}\Z"
         self.pseudonym = re.compile(pattern, re.IGNORECASE)
 
     def uid(self, uid: str) -> str:

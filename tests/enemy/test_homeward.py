@@ -4,56 +4,36 @@ The partner lies in its lists, repeats its UIDs and swaps its files; the PACS me
 result waits for its release. Nothing comes home that somebody would have to take back.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from flask import Response
-from pydicom import Dataset, dcmread
-from pynetdicom import evt
+from pydicom import Dataset
 
 from appliance.exam.clinic import SyntheticClinic
 from appliance.exam.partner import SyntheticPartner
 from appliance.exam.results import ResultKind
-from appliance.store.entry import Entry, Kind, State
+from appliance.store.entry import State
 from appliance.store.vault_values import Enrolment
 from tests.box import Box, tree
+from tests.enemy.homeward import (
+    DELIVERY,
+    PARCEL,
+    Answering,
+    Lying,
+    Picky,
+    at_home,
+    last,
+    released,
+    sent,
+)
 from tests.journey.conftest import between
 from tests.studies import ct, ct_study, uid
 
-DELIVERY, PARCEL = Kind.DELIVERY, Kind.PARCEL
 Places = Callable[..., tuple[Box, SyntheticClinic, SyntheticPartner]]
-
-
-class Answering(SyntheticClinic):
-    """A PACS that keeps everything and answers C-STORE with these words first."""
-
-    def __init__(self, *words: int | str) -> None:
-        super().__init__(ae_title="DEMO_PACS")
-        self.words = list(words)
-
-    def _keep(self, event: evt.Event) -> int:
-        word = self.words.pop(0) if self.words else 0
-        if word == "abort":
-            event.assoc.abort()
-            return 0
-        if int(word) & 0xF000 in (0, 0xB000):
-            super()._keep(event)
-        return int(word)
-
-
-class Picky(SyntheticPartner):
-    """A partner that takes so many instances of a study, and no more."""
-
-    most = 1_000
-
-    def _store(self) -> Response:
-        return Response(status=413) if len(self.stored) >= self.most else super()._store()
 
 
 @pytest.fixture
@@ -70,34 +50,6 @@ def places(tmp_path: Path) -> Iterator[Places]:
             return stack.enter_context(box), clinic, partner
 
         yield make
-
-
-def sent(box: Box, clinic: SyntheticClinic, *study: Dataset) -> Entry:
-    """The parcel of a study that the partner has."""
-    datasets = list(study) or ct_study(instances=2)
-    clinic.pacs.has(datasets)
-    box.receive(datasets)
-    box.run()
-    parcel = box.entries(PARCEL)[-1]
-    assert parcel.state is State.CONFIRMED, (parcel.code, parcel.reason)
-    return parcel
-
-
-def last(box: Box) -> Entry:
-    """The newest delivery, after a while."""
-    box.run()
-    return box.entries(DELIVERY)[-1]
-
-
-def released(box: Box) -> Entry:
-    """The newest delivery after a person released its hold."""
-    box.decide("release", box.entries(DELIVERY)[-1])
-    return last(box)
-
-
-def at_home(clinic: SyntheticClinic) -> list[Dataset]:
-    """What came into the PACS over the network, in order."""
-    return [dcmread(BytesIO(file)) for files in clinic.pacs.stored.values() for file in files]
 
 
 # ── while a result waits for its release ──────────────────────────────────────────────────────
@@ -186,32 +138,6 @@ def test_one_uid_in_the_results_of_two_patients_never_makes_one_uid_in_the_pacs(
 
 
 # ── a list that lies ──────────────────────────────────────────────────────────────────────────
-
-
-class Lying(SyntheticPartner):
-    """A partner whose list says something else than its files."""
-
-    def __init__(self) -> None:
-        self.said: dict[str, object] = {}
-        self.swapped: dict[str, str] = {}
-        super().__init__()
-
-    def _list(self, level: str, query: dict[str, str]) -> Response:
-        answer = super()._list(level, query)
-        if level != "SOPInstanceUID" or answer.status_code != 200:
-            return answer
-        rows = answer.get_json(force=True)
-        for row in rows:
-            if row["00080018"]["Value"][0] not in self.stored:
-                row |= self.said
-        return Response(json.dumps(rows), content_type="application/dicom+json")
-
-    def _give(self, query: dict[str, str]) -> Response:
-        sop = query["SOPInstanceUID"]
-        other = self.swapped.get(sop, sop)
-        found = self._shelf.where({"SOPInstanceUID": other})[0]
-        series = str(found.SeriesInstanceUID)
-        return super()._give(query | {"SOPInstanceUID": other, "SeriesInstanceUID": series})
 
 
 @pytest.mark.parametrize("said", ["1.2.840.10008.5.1.4.1.1.2", "1.2.3", ""])
@@ -412,3 +338,18 @@ def test_a_picture_with_one_word_of_image_type_keeps_its_words_whole(places: Pla
     assert released(box).state is State.ACKED
     (home,) = at_home(clinic)
     assert list(home.ImageType) == ["DERIVED", "SECONDARY"]
+
+
+def test_a_number_in_a_report_stays_when_a_pseudonym_is_that_number(places: Places) -> None:
+    box, clinic, partner = places()
+    box.vault.enrol("DEM", (Enrolment("PAT-4711", "", "12"),))
+    parcel = sent(box, clinic)
+    result = partner.make_result(parcel.pstudy)
+    result.SegmentSequence[0].SegmentDescription = "Lesion of 12 mm"
+    result.SegmentSequence[0].SegmentLabel = "12"
+    partner.offer(result, parcel.pstudy)
+    assert last(box).code == "review"
+    assert released(box).state is State.ACKED
+    (home,) = at_home(clinic)
+    assert home.SegmentSequence[0].SegmentDescription == "Lesion of 12 mm"
+    assert home.SegmentSequence[0].SegmentLabel == "PAT-4711"
