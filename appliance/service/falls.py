@@ -3,6 +3,7 @@
 The message of a KeyError is the key, and the key may be a patient.
 """
 
+import os
 import re
 import sys
 import threading
@@ -20,7 +21,7 @@ def told(error: BaseException) -> str:
     lines = []
     while error is not None:
         places = [f"  {file}:{line} in {name}" for file, line, name in _frames(error)]
-        lines += [f"appliance: {type(error).__name__}", *places[-MOST_FRAMES:]]
+        lines += [f"appliance: {type(error).__name__}{_number(error)}", *places[-MOST_FRAMES:]]
         cause = error.__cause__ or error.__context__
         if cause is None:
             break
@@ -38,6 +39,14 @@ def tell_without_values() -> None:
     """Let this process fall silently about whom it worked on, whichever thread it is."""
     sys.excepthook = lambda _kind, error, _trace: tell(error)
     threading.excepthook = lambda fallen: tell(fallen.exc_value) if fallen.exc_value else None
+
+
+def _number(error: BaseException) -> str:
+    """What the system or SQLite calls it: fixed words, no value."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return f" ({os.strerror(error.errno)})"
+    name = str(getattr(error, "sqlite_errorname", ""))
+    return f" ({name})" if name else ""
 
 
 def _frames(error: BaseException) -> Iterator[tuple[str, str, str]]:

@@ -69,3 +69,9 @@ def test_a_fallen_process_says_where_and_never_whom() -> None:
     assert "KeyError" in said
     assert "names_its_key" in said
     assert "4711" not in said
+
+
+def test_a_full_disk_is_told_by_its_name_and_without_the_file() -> None:
+    assert told(OSError(28, "No space left on device", NAME)) == (
+        "appliance: OSError (No space left on device)\n"
+    )

@@ -4,7 +4,11 @@ What the guard must find it learns from the instance itself; what it never learn
 not keep.
 """
 
+from time import perf_counter
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import Dataset
 
 from appliance import deid
@@ -70,3 +74,30 @@ def test_a_version_is_no_uid() -> None:
     dataset.SoftwareVersions = "syngo 2.0.1.2.3"
     out, _ = leaving(dataset)
     assert b"syngo 2.0.1.2.3" in out
+
+
+@pytest.mark.parametrize("name", ["MARTIN - DURAND^ANNE", "MARTIN^-", "MARTIN=-", "-^MARTIN", "--"])
+def test_a_name_with_a_hyphen_by_itself_is_searched_like_any_other(name: str) -> None:
+    dataset = one()
+    dataset.PatientName = name
+    dataset.Manufacturer = "MARTIN"
+    out, seen = leaving(dataset)
+    assert b"MARTIN" not in out or seen or "MARTIN" not in name
+
+
+TEXT = st.text(
+    st.sampled_from("AbÉßıİ'^=,.-/ \t\n\x00\x1b0123456789王東Ωאﬁ\u0301\u200d😀%*()[]\\"),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(TEXT, min_size=1, max_size=3))
+def test_no_text_in_a_name_breaks_the_guard(values: list[str]) -> None:
+    guard.search(bytes(200) + "".join(values).encode(), guard.needles(values, (), 3))
+
+
+def test_a_long_text_with_a_percent_sign_takes_no_time() -> None:
+    started = perf_counter()
+    guard.search(bytes(200) + b"A" * 200_000 + b"%", guard.needles(("NACHNAME",), (), 3))
+    assert perf_counter() - started < 2.0

@@ -162,10 +162,11 @@ def _of_value(value: str, min_token: int) -> Iterator[Needle]:
 def _of_name(value: str, min_token: int) -> Iterator[Needle]:
     for component in re.split("[=,]", value):
         parts = [part for part in re.split(r"[\s^.'’_/:]+", component) if part]
-        pieces = {piece for part in parts for piece in (part, *part.split("-")) if piece}
+        pieces = {piece for part in parts for piece in (part, *part.split("-")) if piece.strip("-")}
         for piece in sorted(pieces):
             if piece not in _PARTICLES and _enough(piece.replace("-", ""), min_token):
                 yield _made(Kind.WORD, tuple(piece.split("-")), 0)
+        parts = [part for part in parts if part.strip("-")]
         if 2 <= len(parts) <= MOST_PARTS:
             for order in permutations(parts, 2):
                 if len("".join(order)) > LEAST:
