@@ -31,7 +31,7 @@ from tests.power import Rest, nothing
 from tests.studies import ct_study
 
 # More than the acts of a walk: a test sees to it. Each cut is a test of about half a second.
-ACTS = 80
+ACTS = 84
 
 
 @dataclass
