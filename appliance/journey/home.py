@@ -226,10 +226,16 @@ def instance(entry: Entry, doors: Doors, row: Returned) -> Instance:
 def stored_already(
     doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]
 ) -> frozenset[str]:
-    """What the PACS lists of our series; a PACS without that level gets all again, same UIDs."""
+    """What the PACS keeps of our series; a series that it only counts is there when all of it is."""
     present: set[str] = set()
-    for series in {row.new_series for row in rows}:
-        present |= doors.clinic.images(peer, entry.study, series) or frozenset()
+    for series, ours in by_series(rows).items():
+        listed = doors.clinic.images(peer, entry.study, series)
+        if listed is not None:
+            present |= listed
+        elif doors.clinic.series_counts(peer, entry.study).get(series) == wanted(
+            doors, entry, series, ours
+        ):
+            present |= ours
     return frozenset(present)
 
 
@@ -273,9 +279,14 @@ def counted(doors: Doors, peer: Peer, entry: Entry, rows: Sequence[Returned]) ->
     """find-series: our series with our count, and that of what came home into it before."""
     counts = doors.clinic.series_counts(peer, entry.study)
     for series, ours in by_series(rows).items():
-        wanted = len(ours | doors.ledger.past.home_in(entry.study, series, AT_HOME))
-        if counts.get(series) != wanted:
-            raise Unavailable(f"the PACS lists {counts.get(series, 0)} of {wanted} instances")
+        most = wanted(doors, entry, series, ours)
+        if counts.get(series) != most:
+            raise Unavailable(f"the PACS lists {counts.get(series, 0)} of {most} instances")
+
+
+def wanted(doors: Doors, entry: Entry, series: str, ours: frozenset[str]) -> int:
+    """How many instances a home series has when this delivery is in it."""
+    return len(ours | doors.ledger.past.home_in(entry.study, series, AT_HOME))
 
 
 def by_series(rows: Sequence[Returned]) -> Mapping[str, frozenset[str]]:

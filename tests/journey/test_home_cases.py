@@ -248,10 +248,15 @@ def test_a_result_comes_home_under_the_name_that_the_patient_has_today(
 # ── a difficult PACS ──────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("traits", "proof"),
+    [((Trait.B007,), "find-image"), ((Trait.B007, Trait.NO_IMAGE_FIND), "find-series")],
+    ids=["listed", "counted"],
+)
 def test_a_warning_of_the_pacs_is_looked_at_and_nothing_is_stored_twice(
-    places: Places, partner: SyntheticPartner
+    places: Places, partner: SyntheticPartner, traits: tuple[Trait, ...], proof: str
 ) -> None:
-    box, clinic = places(Trait.B007)
+    box, clinic = places(*traits, proof=proof)
     partner.make_result(sent(box, clinic).pstudy)
     delivery(box)
     assert released(box).code == "pacs-warning"

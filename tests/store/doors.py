@@ -84,7 +84,7 @@ def start(folder: Path, how: str) -> "subprocess.Popen[bytes]":
     process = subprocess.Popen(
         [sys.executable, "-c", DIES_BEFORE_IT_ANSWERS, folder / "vault", folder / "vault.sock", how]
     )
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while not (folder / "vault.sock").exists() and time.monotonic() < until:
         time.sleep(0.01)
     return process
