@@ -26,7 +26,7 @@ from tests.box import Box
 from tests.power import Power
 
 # A walk takes some thirty ticks; one that comes to no end is stuck.
-MOST_TICKS = 80
+MOST_TICKS = 55
 # While things move, less than a beat of the ledger's clock passes between two ticks; while nothing
 # moves, more than any wait of the walk.
 MOVING_S = 0.1
