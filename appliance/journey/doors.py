@@ -75,7 +75,8 @@ class Doors:
     def causes(self, now: Now) -> Mapping[str, str]:
         """What holds may depend on, as it stands now; a change of it lets them try again."""
         return {
-            "vault": str(self.vault.generation()),
+            # Who may take part stands in the vault and in the profile's projects.
+            "vault": f"{self.vault.generation()} {self.digest}",
             "profile": self.digest,
             "clock": str(now.trusted),
             "neighbour": str(int(now.device_s // ABSENT_RETRY_S)),

@@ -120,7 +120,7 @@ def admitted(entry: Entry, project: Project, doors: Doors) -> bool:
     elif standing == "enrolled":
         return True
     elif (
-        project.route.subjects == "any"
+        (project.route.subjects == "any" and not namesake_left(entry, project, doors))
         or {"unknown-subject", "no-project"} & entry.settled
         or entry.assigned
     ):
@@ -128,6 +128,16 @@ def admitted(entry: Entry, project: Project, doors: Doors) -> bool:
     else:
         raise Undecided("unknown-subject", CODES["unknown-subject"].en)
     return True
+
+
+def namesake_left(entry: Entry, project: Project, doors: Doors) -> bool:
+    """Whether the same Patient ID withdrew under an issuer that one of the two leaves out."""
+    others = doors.ledger.past.issuers(entry.patient_id) - {entry.issuer}
+    return any(
+        doors.vault.standing(project.code, issuer, entry.patient_id) == "withdrawn"
+        for issuer in others
+        if "" in (issuer, entry.issuer)
+    )
 
 
 def link(entry: Entry, project: Project, doors: Doors) -> None:

@@ -49,6 +49,14 @@ class Past:
         )
         return frozenset((str(issuer), str(patient)) for issuer, patient in rows)
 
+    def issuers(self, patient_id: str) -> frozenset[str]:
+        """Under which issuers this Patient ID ever came."""
+        rows = self._book.rows(
+            "SELECT DISTINCT issuer FROM entry WHERE kind = 'intake' AND patient_id = ?",
+            (patient_id,),
+        )
+        return frozenset(str(row[0]) for row in rows)
+
     def first_issuer(self, study: str, patient_id: str) -> str:
         """The issuer that stood beside a Patient ID when the study came first."""
         rows = self._book.rows(

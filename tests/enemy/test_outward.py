@@ -1,83 +1,24 @@
-"""An enemy on the way out: what was acknowledged is never lost, and nothing that identifies leaves.
+"""An enemy on the way out: what was acknowledged is never lost, and a patient is who he is.
 
-Arrivals come in the middle of a step, people decide at the wrong moment, subjects withdraw while
-their images are on the wire, and instances say odd things about themselves.
+Arrivals come in the middle of a step, people decide at the wrong moment, parcels leave half, projects
+leave the profile and come back, and instances say odd things about themselves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from flask import Response
 from pydicom import Dataset
 
 from appliance.dicom.heads import identify
-from appliance.exam.clinic import SyntheticClinic
-from appliance.exam.partner import Fault, SyntheticPartner
-from appliance.store.entry import Kind, State
+from appliance.store.entry import State
 from appliance.store.vault_values import Enrolment
 from tests.box import EXPLICIT, Box, data_set, head, tree
-from tests.journey.conftest import between
+from tests.enemy.outward import INTAKE, PARCEL, states
 from tests.studies import ct, ct_study
 
-INTAKE, PARCEL = Kind.INTAKE, Kind.PARCEL
 DAY_S = 86_400.0
-
-
-class Meddling:
-    """A door through which something happens before a call goes on, or after it."""
-
-    def __init__(self, door: object, name: str, before: Callable[[], None]) -> None:
-        self._door, self._name, self._before = door, name, before
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self._name:
-            self._before()
-        return getattr(self._door, name)
-
-
-class Picky(SyntheticPartner):
-    """A partner that takes so many instances, and no more."""
-
-    most = 1_000
-
-    def _store(self) -> Response:
-        return Response(status=413) if len(self.stored) >= self.most else super()._store()
-
-
-@pytest.fixture
-def partner():
-    with Picky() as neighbour:
-        yield neighbour
-
-
-@pytest.fixture
-def box_of(tmp_path, partner):
-    boxes: list[Box] = []
-    with SyntheticClinic(ae_title="DEMO_PACS") as clinic:
-
-        def make(changed: dict[str, object]) -> Box:
-            boxes.append(Box(tmp_path / "data", between(changed, partner, clinic)))
-            return boxes[-1].__enter__()
-
-        yield make
-        for box in boxes:
-            box.__exit__()
-
-
-@pytest.fixture
-def box(box_of) -> Box:
-    return box_of(tree())
-
-
-def states(box: Box, kind: Kind = PARCEL) -> list[tuple[str, int, str]]:
-    return [(entry.project, entry.n, entry.state.value) for entry in box.entries(kind)]
-
-
-def kinds(box: Box) -> list[str]:
-    return [event.kind for event in box.ledger.view.events_since(0, 1000)]
 
 
 def received_raw(box: Box, datasets: Sequence[Dataset]) -> None:
@@ -238,6 +179,28 @@ def test_an_instance_whose_bytes_changed_on_the_disk_is_missed_before_the_others
     assert (len(partner.stored), box.only(PARCEL).quarantined) == (2, 1)
 
 
+@pytest.mark.parametrize("state", [State.RECEIVED, State.FROZEN, State.DELIVERED])
+def test_a_project_that_comes_back_into_the_profile_takes_up_what_it_left(
+    box_of, partner, state: State
+) -> None:
+    changed = tree()
+    changed["projects"].append(deepcopy(changed["projects"][0]) | {"code": "OTH"})
+    changed["projects"][1]["route"]["called_ae"] = "RPACS_OTH"
+    box = box_of(changed)
+    whole = box.profile
+    box.receive(ct_study())
+    while not any(entry.state is state for entry in box.entries()):
+        box.walk.tick()
+        box.device_s += 5.0
+    box.restart(whole.model_copy(update={"projects": whole.projects[1:]}))
+    box.run()
+    assert [entry.code for entry in box.entries() if entry.state is State.HELD] == ["no-project"]
+    box.restart(whole)
+    box.run()
+    assert states(box) == [("DEM", 1, "CONFIRMED")]
+    assert set(partner.stored.values()) == {1}
+
+
 # ── who a patient is ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -262,105 +225,12 @@ def test_a_patient_is_the_same_in_every_character_set(box_of, partner) -> None:
     assert kept.identity["patient_id"] == "MÜLLER-1", "else no result finds its way home"
 
 
-@pytest.mark.parametrize("patient", [" " * 64, "\\", "\\\\ \\", "?*", "%_'\";--", "\x01\n", "0", "É" * 64])
+@pytest.mark.parametrize(
+    "patient", [" " * 64, "\\", "\\\\ \\", "?*", "%_'\";--", "\x01\n", "0", "É" * 64]
+)
 def test_no_absurd_patient_id_ends_the_walk_or_leaves(box: Box, partner, patient: str) -> None:
     received_raw(box, in_set(ct_study(instances=1), "ISO_IR 192", patient))
     box.run()
-    assert [entry.state.value for entry in box.entries(INTAKE)][0] in ("FROZEN", "HELD")
+    assert {entry.state for entry in box.entries(INTAKE)} <= {State.FROZEN, State.HELD}
     raw = patient.strip().encode()
     assert len(raw) < 4 or not any(raw in seen for seen in partner.witness)
-
-
-# ── a withdrawal while images are on the wire ────────────────────────────────────────────────────
-
-
-def withdrawing_after(box: Box, count: int) -> None:
-    """The subject withdraws while the instance after so many is being sent."""
-    web = box.doors.partners["lab"]
-    sent: list[int] = []
-
-    def meddle() -> None:
-        sent.append(1)
-        if len(sent) == count:
-            box.vault.withdraw(box.entries(PARCEL)[0].pseudonym)
-
-    partners = {"lab": Meddling(web, "store", meddle)}
-    box.walk.doors = replace(box.doors, partners=partners)
-
-
-def test_a_withdrawal_stops_after_the_instance_under_way_and_names_what_left(
-    box: Box, partner
-) -> None:
-    box.receive(ct_study())
-    withdrawing_after(box, 1)
-    box.run()
-    assert len(partner.stored) == 1
-    assert states(box) == [("DEM", 1, "WITHDRAWN")]
-    assert "subject.recall" in kinds(box)
-
-
-def test_a_withdrawal_that_is_heard_during_a_delivery_is_not_undone_by_its_end(
-    box: Box, partner
-) -> None:
-    box.receive(ct_study())
-    web = box.doors.partners["lab"]
-
-    def hear() -> None:
-        if len(partner.stored) == 2:
-            box.vault.withdraw(box.only(PARCEL).pseudonym)
-            box.walk.hear(box.now())
-
-    box.walk.doors = replace(box.doors, partners={"lab": Meddling(web, "store", hear)})
-    box.run()
-    assert states(box) == [("DEM", 1, "WITHDRAWN")]
-    assert "subject.recall" in kinds(box)
-
-
-def until(box: Box, state: State) -> None:
-    """Tick by tick, until the one parcel stands there."""
-    for _ in range(100):
-        if any(entry.state is state for entry in box.entries(PARCEL)):
-            return
-        box.walk.tick()
-        box.device_s += 5.0
-    pytest.fail(f"never {state}")
-
-
-def test_a_withdrawal_names_a_parcel_that_was_delivered_and_then_held(box: Box, partner) -> None:
-    box.receive(ct_study())
-    until(box, State.DELIVERED)
-    project = box.profile.projects[0].model_copy(update={"partners": ("other",)})
-    box.restart(box.profile.model_copy(update={"projects": (project,)}))
-    box.run()
-    assert (box.only(PARCEL).state, box.only(PARCEL).resume) == (State.HELD, "DELIVERED")
-    box.vault.withdraw(box.only(PARCEL).pseudonym)
-    box.run()
-    assert states(box) == [("DEM", 1, "WITHDRAWN")]
-    assert "subject.recall" in kinds(box)
-
-
-def test_a_withdrawal_names_nothing_of_what_waited_for_its_review(box_of, partner) -> None:
-    changed = tree()
-    changed["projects"][0]["release"] = "review"
-    box = box_of(changed)
-    box.receive(ct_study())
-    box.run()
-    box.vault.withdraw(box.only(PARCEL).pseudonym)
-    box.run()
-    assert states(box) == [("DEM", 1, "WITHDRAWN")]
-    assert "subject.recall" not in kinds(box)
-
-
-def test_a_withdrawn_parcel_waits_for_no_neighbour(box: Box, partner) -> None:
-    box.receive(ct_study())
-    partner.suffer(Fault.STATUS, times=50, status=503)
-    web = box.doors.partners["lab"]
-
-    def hear() -> None:
-        box.vault.withdraw(box.only(PARCEL).pseudonym)
-        box.walk.hear(box.now())
-
-    box.walk.doors = replace(box.doors, partners={"lab": Meddling(web, "instances", hear)})
-    box.run()
-    assert states(box) == [("DEM", 1, "WITHDRAWN")]
-    assert box.ledger.view.waiting() == ()
