@@ -36,6 +36,8 @@ def deliver(entry: Entry, doors: Doors, now: Now) -> Done:
     if project.release == "review" and "review" not in entry.settled:
         raise Undecided("review", CODES["review"].en)
     members = going(doors, entry)
+    if not members:
+        raise Refusal("D09", "a parcel without instances: nothing of it can be proven")
     send_missing(entry, doors, members, listed(doors.partners[entry.partner], entry, members))
     return Done(State.DELIVERED, notes={"count": len(members)})
 
