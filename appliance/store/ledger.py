@@ -260,7 +260,9 @@ class Ledger:
         changed = [
             entry
             for entry in self.view.entries((State.HELD,))
-            if (cause := CODES[entry.code].cause) and entry.cause != causes.get(cause, entry.cause)
+            if entry.code in CODES
+            and (cause := CODES[entry.code].cause)
+            and entry.cause != causes.get(cause, entry.cause)
         ]
         if not changed:
             return
