@@ -172,8 +172,8 @@ CODES: dict[str, Code] = {
         _GO_OR_REFUSE,
     ),
     "Q12": Code(
-        "the patient changed in the PACS (merged, renamed ID, two matches): check, then release or refuse",
-        "le patient a changé dans le PACS (fusion, ID, doublon) : vérifier, puis libérer ou refuser",
+        "the patient changed in the PACS (merged, renamed ID, two matches): mend it there and release to look again, or refuse",
+        "le patient a changé dans le PACS (fusion, ID, doublon) : y corriger et libérer pour chercher à nouveau, ou refuser",
         _GO_OR_REFUSE,
     ),
     "Q13": Code("subject withdrawn or project closed", "participant retiré ou projet clos"),

@@ -56,7 +56,7 @@ def pseudonymise(entry: Entry, doors: Doors, now: Now) -> Done:
     case = opened(entry, doors, project)
     taken, aside = chosen(case)
     if not taken:
-        return Done(State.EXCLUDED, members=aside)
+        return nothing_left(aside, {})
     grant = doors.vault.pseudonymise(request(case, taken, {}))
     made, refused = treated(case, taken, plan(case, taken, grant), {})
     members, versions = compared(case, taken, made)
@@ -313,8 +313,7 @@ def finished(
         "policy": policy_digest(case.project),
     }
     if not packed:
-        repeated = any(row.state is State.REPEATED for row in rows)
-        return Done(State.REPEATED if repeated else State.EXCLUDED, facts, tuple(rows))
+        return nothing_left(tuple(rows), facts)
     path = case.doors.parcel_file(case.entry.id)
     keep_folder(path.parent)
     keep_file(path, packed)
@@ -332,3 +331,12 @@ def looked(case: Case) -> list[tuple[int, Facts] | Verdict]:
             raise Undecided("D14", CODES["D14"].en)
         answers += answer
     return answers
+
+
+def nothing_left(rows: tuple[Member, ...], facts: Mapping[str, str]) -> Done:
+    """Nothing of a parcel leaves: refused if a rule refused any of it, else the same, or not taken."""
+    refused = next((row.code for row in rows if row.state is State.QUARANTINED), "")
+    if refused:
+        return Done(State.QUARANTINED, facts, rows, code=refused)
+    repeated = any(row.state is State.REPEATED for row in rows)
+    return Done(State.REPEATED if repeated else State.EXCLUDED, facts, rows)

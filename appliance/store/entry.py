@@ -151,7 +151,7 @@ class NewEntry:
 
 @dataclass(frozen=True)
 class Done:
-    """What a step did: where the entry stands now and the rows that go with it."""
+    """What a step did: where the entry stands now, why if it is aside, and the rows that go with it."""
 
     end: State
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -159,3 +159,4 @@ class Done:
     returned: tuple[Returned, ...] = ()
     opened: tuple[NewEntry, ...] = ()
     notes: Mapping[str, str | int] = field(default_factory=dict)
+    code: str = ""

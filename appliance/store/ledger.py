@@ -144,11 +144,7 @@ class Ledger:
             self._book.do("UPDATE entry SET crashes = crashes + 1 WHERE id = ?", (entry.id,))
 
     def move(self, entry: Entry, done: Done, now: Now) -> None:
-        """What the step did and where the entry stands now, with event and messages.
-
-        Nothing of it counts where the entry changed meanwhile: an arrival joined the intake, or the
-        subject withdrew.
-        """
+        """What the step did, with event and messages; void where the entry changed meanwhile."""
         with self._book.atomic():
             if not self._unchanged(entry) or self._joined(entry):
                 return
@@ -160,7 +156,8 @@ class Ledger:
                 self._set(entry.id, column, value)
             for opened in done.opened:
                 self._open(opened, now)
-            self._arrive_at(entry, done.end, "", "", now, notes=done.notes)
+            reason = CODES[done.code].en if done.code else ""
+            self._arrive_at(entry, done.end, done.code, reason, now, notes=done.notes)
 
     def hold(self, entry: Entry, code: str, reason: str, cause: str, now: Now) -> None:
         """A person decides; the entry remembers the state to go back to."""

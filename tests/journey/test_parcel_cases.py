@@ -202,6 +202,17 @@ def test_a_study_of_which_nothing_is_taken_is_excluded(box_of, partner) -> None:
     assert states(box) == [("DEM", "lab", 1, "EXCLUDED")]
 
 
+def test_a_study_of_which_a_rule_refuses_everything_is_quarantined_and_told(
+    box: Box, partner
+) -> None:
+    drawing = ct("PAT-4711", "one", "d", 1)
+    drawing.Modality, drawing.SOPClassUID = "PR", "1.2.840.10008.5.1.4.1.1.11.1"
+    box.receive([drawing])
+    box.run()
+    assert (box.only(PARCEL).state, box.only(PARCEL).code) == (State.QUARANTINED, "D06")
+    assert not partner.stored
+
+
 def by_enrolment() -> dict[str, object]:
     changed = tree()
     changed["projects"][0]["route"] = {"subjects": "enrolled"}
