@@ -58,9 +58,10 @@ class Pool:
             self._ending = True
             pool = self._pool
         if pool is not None:
-            self._drop(pool)
-            # Until its own thread has ended, Python complains at the exit of what it left behind.
-            pool.shutdown(wait=True)
+            self._kill(pool)
+            # Waited for at its first shutdown: a second one no longer knows the pool's own thread,
+            # and Python's exit races with it.
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _made(self, work: Callable[[Given], Made], pieces: Sequence[Given]) -> dict[int, Made]:
         """What became of the pieces, by number; a failure is told and costs its piece."""
@@ -93,12 +94,15 @@ class Pool:
             return self._pool
 
     def _drop(self, pool: ProcessPoolExecutor) -> None:
+        self._kill(pool)
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    def _kill(self, pool: ProcessPoolExecutor) -> None:
         with self._lock:
             if self._pool is pool:
                 self._pool = None
         for process in tuple((pool._processes or {}).values()):  # noqa: SLF001 - a hung worker ignores shutdown
             process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def bounded() -> None:
